@@ -1,0 +1,78 @@
+"""Argument checks: every message names the argument, what was given and what is needed."""
+
+import math
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+
+
+def integer_at_least(name: str, value: object, least: int) -> int:
+    """Return ``value`` as an int, or raise if it is no integer or below ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
+
+
+def non_negative(name: str, value: object) -> float:
+    """Return ``value`` as a float, or raise if it is not a finite number at or above zero."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, got {type(value).__name__} {value!r}")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} must be finite and at least 0, got {value}")
+    return float(value)
+
+
+def positive(name: str, value: object) -> float:
+    """Return ``value`` as a float, or raise if it is not a finite number above zero."""
+    number = non_negative(name, value)
+    if number == 0:
+        raise ValueError(f"{name} must be above 0, got {value}")
+    return number
+
+
+def finite_tensor(name: str, value: object, axes: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is a finite floating-point tensor with one dimension per axis name."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}")
+    if not value.dtype.is_floating_point:
+        raise TypeError(f"{name} must have a floating-point dtype, got {value.dtype}")
+    wanted = f"({', '.join(axes)})"
+    if value.ndim != len(axes):
+        raise ValueError(f"{name} must have the axes {wanted}, got shape {tuple(value.shape)}")
+    if value.numel() == 0:
+        raise ValueError(f"{name} must not be empty along {wanted}, got shape {tuple(value.shape)}")
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(f"{name} must be finite, got at least one infinite or NaN entry")
+
+
+def same_kind(**tensors: Tensor) -> None:
+    """Raise a TypeError that names both sides if two tensors differ in dtype or device."""
+    (first, reference), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.dtype != reference.dtype:
+            raise TypeError(
+                f"{first} and {name} must share one dtype, got {reference.dtype} and {tensor.dtype}"
+            )
+        if tensor.device != reference.device:
+            raise TypeError(
+                f"{first} and {name} must be on one device, "
+                f"got {reference.device} and {tensor.device}"
+            )
+
+
+def same_size(what: str, **sizes: int) -> None:
+    """Raise a ValueError that names both sides if the given sizes differ."""
+    (first, reference), *others = sizes.items()
+    for name, size in others:
+        if size != reference:
+            raise ValueError(f"{what} must agree: {first} has {reference}, {name} has {size}")
+
+
+def non_negative_weights(name: str, value: object) -> None:
+    """Raise unless ``value`` is a finite vector of weights, one a lag, at or above zero."""
+    finite_tensor(name, value, ("lags",))
+    if bool((value < 0).any()):
+        raise ValueError(f"{name} must be at least 0 at every lag, got {float(value.min())}")

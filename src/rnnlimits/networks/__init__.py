@@ -1,0 +1,1 @@
+"""Maps from sequences to outputs, without training."""
