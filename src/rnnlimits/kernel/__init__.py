@@ -1,0 +1,1 @@
+"""The kernel limit of linear recurrent networks."""
