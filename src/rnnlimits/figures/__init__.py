@@ -1,0 +1,30 @@
+r"""Figures of the book: a result goes in, one transparent PNG comes out.
+
+Every ink has one meaning and keeps a contrast of at least 3:1 on the light and on the dark
+page, so a single picture serves both. Form carries the status, colour the object: points and
+bands are measured, dashed slate is theory. Nothing here computes a result, touches pyplot, or
+leaves a matplotlib setting changed.
+
+>>> limit = Series([1, 2, 3, 4], [1.0, 0.5, 0.25, 0.125], "theory", "limit")
+>>> curves([limit], r"lag $\tau$", "weight", log_y=True)
+<figure 504 x 317>
+"""
+
+from rnnlimits.figures.draw import curves, heat, histogram, panels, spectrum
+from rnnlimits.figures.inks import INKS, SIZES, colour_map
+from rnnlimits.figures.parts import Panel, Picture, Series, Slope
+
+__all__ = [
+    "INKS",
+    "SIZES",
+    "Panel",
+    "Picture",
+    "Series",
+    "Slope",
+    "colour_map",
+    "curves",
+    "heat",
+    "histogram",
+    "panels",
+    "spectrum",
+]
