@@ -4,12 +4,8 @@ import torch
 
 from rnnlimits.estimate import Estimate, estimate, fit_two_orders
 from rnnlimits.kernel.fluctuations import fluctuation_constants
-from rnnlimits.kernel.tangent import (
-    autodiff_kernel,
-    impulse_kernel,
-    kernel_on_data,
-    lag_weight_blocks,
-)
+from rnnlimits.kernel.limit import lag_weight_blocks
+from rnnlimits.kernel.tangent import autodiff_kernel, impulse_kernel, kernel_on_data
 from rnnlimits.networks.linear import Variances, initialise
 from rnnlimits.random import normal, stream
 from rnnlimits.sweep import sweep

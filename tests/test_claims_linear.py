@@ -13,15 +13,12 @@ from torch.testing import assert_close
 from draws import VARIANCES, distance, network, response, sequences
 from rnnlimits.estimate import fit_rate, root_mean_square
 from rnnlimits.kernel.dynamics import dual_descent, primal_descent
+from rnnlimits.kernel.limit import convolution_kernel, lag_weight_blocks, lag_weights, limit_kernel
 from rnnlimits.kernel.tangent import (
     autodiff_kernel,
-    convolution_kernel,
     impulse_kernel,
     jacobian,
     kernel_on_data,
-    lag_weight_blocks,
-    lag_weights,
-    limit_kernel,
     tangent_kernel,
 )
 from rnnlimits.networks.convolution import convolve, scaled_impulse_response

@@ -22,6 +22,7 @@ from matplotlib.image import imread
 from matplotlib.patches import StepPatch
 from matplotlib.text import Annotation, Text
 
+from rnnlimits.estimate import Estimate
 from rnnlimits.figures import (
     INKS,
     SIZES,
@@ -35,6 +36,7 @@ from rnnlimits.figures import (
     heat,
     histogram,
     panels,
+    sampled,
     spectrum,
 )
 from rnnlimits.figures.inks import FORMS
@@ -687,3 +689,12 @@ NAN, INF = float("nan"), float("inf")
 def test_bad_input_is_refused_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_sampled_draws_two_standard_errors_either_side() -> None:
+    found = Estimate(np.array([0.2, 0.1]), np.array([0.03, 0.01]), 30)
+    series = sampled([64, 128], found, "kernel", "C", line=False)
+    assert series.arrays()["y"].tolist() == [0.2, 0.1]
+    assert series.arrays()["low"] == pytest.approx([0.14, 0.08])
+    assert series.arrays()["high"] == pytest.approx([0.26, 0.12])
+    assert not series.line

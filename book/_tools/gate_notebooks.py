@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from notebooks import CELL_METADATA, KERNEL, difference
 
 LONGEST_CELL = 25
+WIDEST_LINE = 72  # a wider one scrolls in the page's column
 MEDIAN_CELL = 8
 SHOWN_LINES = 20
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -212,6 +213,9 @@ def has_readable_code(notebook: NotebookNode) -> list[str]:
             in_view.append(length)
         if length > LONGEST_CELL:
             problems.append(f"cell {number} has {length} lines, more than {LONGEST_CELL}")
+        widest = max((len(line) for line in cell.source.splitlines()), default=0)
+        if widest > WIDEST_LINE:
+            problems.append(f"cell {number} has a line of {widest} characters, above {WIDEST_LINE}")
         try:
             tree = ast.parse(cell.source)
         except SyntaxError:

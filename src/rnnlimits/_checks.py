@@ -76,3 +76,12 @@ def non_negative_weights(name: str, value: object) -> None:
     finite_tensor(name, value, ("lags",))
     if bool((value < 0).any()):
         raise ValueError(f"{name} must be at least 0 at every lag, got {float(value.min())}")
+
+
+def sequence_pair(x: Tensor, x2: Tensor) -> None:
+    """Raise unless the two batches hold sequences of one horizon, channel count and kind."""
+    finite_tensor("x", x, ("batch", "time", "inputs"))
+    finite_tensor("x2", x2, ("batch", "time", "inputs"))
+    same_kind(x=x, x2=x2)
+    same_size("horizons", x=x.shape[1], x2=x2.shape[1])
+    same_size("input channels", x=x.shape[2], x2=x2.shape[2])

@@ -131,6 +131,7 @@ BROKEN = {
         "metadata execution",
     ),
     "long cell": (gates.has_readable_code, book(code("x = 1\n" * 26), *SHORT), "26 lines"),
+    "wide line": (gates.has_readable_code, book(code("x = " + "1" * 80)), "84 characters"),
     "long median": (gates.has_readable_code, book(code("x = 1\n" * 9)), "median"),
     "magic": (gates.has_readable_code, book(code("%matplotlib inline")), "not plain Python"),
     "plotting": (

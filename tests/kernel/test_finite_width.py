@@ -14,7 +14,8 @@ from scipy import stats
 from draws import VARIANCES
 from rnnlimits.estimate import estimate, fit_rate, root_mean_square
 from rnnlimits.kernel.fluctuations import fluctuation_constants
-from rnnlimits.kernel.tangent import impulse_kernel, krylov_grams, lag_weight_blocks
+from rnnlimits.kernel.limit import lag_weight_blocks
+from rnnlimits.kernel.tangent import impulse_kernel, krylov_grams
 from rnnlimits.networks.linear import initialise
 from rnnlimits.random import stream
 

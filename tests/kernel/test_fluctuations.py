@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnnlimits.kernel.fluctuations import fluctuation_constants
-from rnnlimits.kernel.tangent import lag_weight_blocks
+from rnnlimits.kernel.limit import lag_weight_blocks
 from rnnlimits.networks.linear import Variances
 
 VARIANCES = Variances(recurrent=0.7, input=1.5, readout=0.8)

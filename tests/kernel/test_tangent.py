@@ -27,17 +27,19 @@ from draws import (
     widths,
 )
 from rnnlimits.kernel import tangent
-from rnnlimits.kernel.tangent import (
+from rnnlimits.kernel.limit import (
     KernelBlocks,
-    autodiff_kernel,
     convolution_kernel,
+    lag_weight_blocks,
+    lag_weights,
+    limit_kernel,
+)
+from rnnlimits.kernel.tangent import (
+    autodiff_kernel,
     impulse_kernel,
     jacobian,
     kernel_on_data,
     krylov_grams,
-    lag_weight_blocks,
-    lag_weights,
-    limit_kernel,
     recurrent_block,
     tangent_kernel,
 )

@@ -12,7 +12,7 @@ leaves a matplotlib setting changed.
 
 from rnnlimits.figures.draw import curves, heat, histogram, panels, spectrum
 from rnnlimits.figures.inks import INKS, SIZES, colour_map
-from rnnlimits.figures.parts import Panel, Picture, Series, Slope
+from rnnlimits.figures.parts import Panel, Picture, Series, Slope, sampled
 
 __all__ = [
     "INKS",
@@ -26,5 +26,6 @@ __all__ = [
     "heat",
     "histogram",
     "panels",
+    "sampled",
     "spectrum",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnlimits.estimate import Estimate
 from rnnlimits.figures.inks import FORMS, INKS
 
 
@@ -103,6 +104,20 @@ class Series:
         """Return x, y and, where there is a band, low and high as numpy arrays."""
         given = {"x": self.x, "y": self.y, "low": self.low, "high": self.high}
         return {name: to_array(name, v) for name, v in given.items() if v is not None}
+
+
+def sampled(x: ArrayLike, found: Estimate, kind: str, label: str, line: bool = True) -> Series:
+    """Return estimates as a series: their means, and a band of two standard errors either side.
+
+    >>> found = Estimate(np.array([0.2, 0.1]), np.array([0.01, 0.01]), 30)
+    >>> sampled([64, 128], found, "kernel", "C").label
+    'C'
+
+    Raises:
+        ValueError: as for `Series`.
+    """
+    mean, two = np.asarray(found.mean), 2 * np.asarray(found.standard_error)
+    return Series(x, mean, kind, label, low=mean - two, high=mean + two, line=line)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rnnlimits._checks import finite_tensor, integer_at_least, positive, same_kind, same_size
+from rnnlimits._checks import (
+    finite_tensor,
+    integer_at_least,
+    positive,
+    same_kind,
+    same_size,
+)
 
 
 def primal_descent(
@@ -35,11 +41,15 @@ def primal_descent(
         [0.0, 0.5, 0.75]
     """
     finite_tensor("jacobian", jacobian, ("data", "parameters"))
-    rate = _checked(jacobian @ jacobian.T, initial, target, learning_rate)
+    rate = _checked(
+        jacobian @ jacobian.T, initial, target, learning_rate
+    )
     displacement = [jacobian.new_zeros(jacobian.shape[1])]
     for _ in range(integer_at_least("n_steps", n_steps, 0)):
         residual = initial + jacobian @ displacement[-1] - target
-        displacement.append(displacement[-1] - rate * (jacobian.T @ residual))
+        displacement.append(
+            displacement[-1] - rate * (jacobian.T @ residual)
+        )
     return torch.stack(displacement)
 
 
@@ -72,11 +82,17 @@ def dual_descent(
     rate = _checked(kernel, initial, target, learning_rate)
     dual = [torch.zeros_like(target)]
     for _ in range(integer_at_least("n_steps", n_steps, 0)):
-        dual.append(dual[-1] - rate * (initial + kernel @ dual[-1] - target))
+        residual = initial + kernel @ dual[-1] - target
+        dual.append(dual[-1] - rate * residual)
     return torch.stack(dual)
 
 
-def _checked(kernel: Tensor, initial: Tensor, target: Tensor, learning_rate: float) -> float:
+def _checked(
+    kernel: Tensor,
+    initial: Tensor,
+    target: Tensor,
+    learning_rate: float,
+) -> float:
     """Return the learning rate once all arguments fit together and descent is stable."""
     finite_tensor("kernel", kernel, ("data", "data"))
     finite_tensor("initial", initial, ("data",))
@@ -91,7 +107,9 @@ def _checked(kernel: Tensor, initial: Tensor, target: Tensor, learning_rate: flo
         target=len(target),
     )
     asymmetry = float((kernel - kernel.T).abs().max())
-    if asymmetry > 1e3 * torch.finfo(kernel.dtype).eps * float(kernel.abs().max()):
+    if asymmetry > 1e3 * torch.finfo(kernel.dtype).eps * float(
+        kernel.abs().max()
+    ):
         raise ValueError(
             f"kernel must be symmetric, got entries that differ by {asymmetry:.3g} when transposed"
         )

@@ -7,11 +7,13 @@ of variance 1/n (2/n on the diagonal) for each application of A that its two ind
 import torch
 
 from rnnlimits._checks import integer_at_least
-from rnnlimits.kernel.tangent import KernelBlocks
+from rnnlimits.kernel.limit import KernelBlocks
 from rnnlimits.networks.linear import Variances
 
 
-def fluctuation_constants(n_lags: int, variances: Variances) -> KernelBlocks:
+def fluctuation_constants(
+    n_lags: int, variances: Variances
+) -> KernelBlocks:
     r"""Return :math:`\lim_n n \operatorname{Var} \Theta_{\tau\tau'}` by parameter, as matrices over
     lags, for one input and one output. With :math:`m = \min(\tau, \tau')`,
 
@@ -34,13 +36,18 @@ def fluctuation_constants(n_lags: int, variances: Variances) -> KernelBlocks:
         tensor([[0., 0.],
                 [0., 4.]], dtype=torch.float64)
     """
-    tau = torch.arange(integer_at_least("n_lags", n_lags, 1), dtype=torch.float64)
-    nu_W, nu_F, nu_C = variances.recurrent, variances.input, variances.readout
+    n_lags = integer_at_least("n_lags", n_lags, 1)
+    tau = torch.arange(n_lags, dtype=torch.float64)
+    nu_W, nu_F = variances.recurrent, variances.input
+    nu_C = variances.readout
     m = torch.minimum(tau[:, None], tau)
     both = tau[:, None] + tau
     twice = 1 + torch.eye(n_lags, dtype=torch.float64)
     shared = twice * nu_W**both * (m + 1)
-    paths = twice * nu_W ** (both - 2).clamp(min=0) * m * (m + 1) * (2 * m + 1) / 3
+    paths = twice * nu_W ** (both - 2).clamp(min=0)
+    paths *= m * (m + 1) * (2 * m + 1) / 3
     return KernelBlocks(
-        readout=nu_F**2 * shared, input=nu_C**2 * shared, recurrent=(nu_C * nu_F) ** 2 * paths
+        readout=nu_F**2 * shared,
+        input=nu_C**2 * shared,
+        recurrent=(nu_C * nu_F) ** 2 * paths,
     )

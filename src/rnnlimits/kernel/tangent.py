@@ -1,4 +1,4 @@
-r"""Tangent kernels of linear recurrent networks and of scaled convolutions.
+r"""The tangent kernel of a linear recurrent network of finite width.
 
 Write :math:`A = n^{-1/2} W`, :math:`u_k = A^k F`, :math:`v_k = n^{-1/2} (A^\top)^k C^\top` and the
 Gram matrices :math:`U_{ij} = u_i^\top u_j / n`, :math:`V_{ij} = v_i^\top v_j`. At every width, and
@@ -12,8 +12,6 @@ at every moment of training, the kernel on impulse responses is
 (the blocks of C, F and W), and the kernel on data is :math:`\mathcal{T}^\top \Theta \mathcal{T}`.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,144 +19,22 @@ from torch import Tensor
 from rnnlimits._checks import (
     finite_tensor,
     integer_at_least,
-    non_negative_weights,
     same_kind,
     same_size,
+    sequence_pair,
 )
+from rnnlimits.kernel.limit import KernelBlocks
 from rnnlimits.networks.convolution import delayed
-from rnnlimits.networks.linear import LinearRNN, Variances, krylov, unroll
+from rnnlimits.networks.linear import LinearRNN, krylov, unroll
 
 SCRATCH_BYTES = 2**28
 
 
-@dataclass(frozen=True)
-class KernelBlocks:
-    """A kernel split by the parameters that cause it: the readout C, the input F, the recurrent W.
-
-    The three tensors share one shape; ``total`` is their sum.
-    """
-
-    readout: Tensor
-    input: Tensor
-    recurrent: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """The sum over the three parameter matrices."""
-        return self.readout + self.input + self.recurrent
-
-
-# The limit ---------------------------------------------------------------------------------------
-
-
-def lag_weights(n_lags: int, variances: Variances) -> Float[Tensor, " lags"]:
-    r"""Return :math:`\rho_\tau = \nu_C(\tau \nu_F \nu_W^{\tau-1} + \nu_W^\tau) + \nu_F \nu_W^\tau`
-    for τ = 0..n_lags-1 (linear paper, eq. 21, re-derived).
-
-    Raises:
-        TypeError: ``n_lags`` is no integer.
-        ValueError: ``n_lags`` is below 1.
-
-    Example:
-        >>> lag_weights(3, Variances(recurrent=0.5, input=1.0, readout=1.0)).tolist()
-        [2.0, 2.0, 1.5]
-    """
-    return lag_weight_blocks(n_lags, variances).total
-
-
-def lag_weight_blocks(n_lags: int, variances: Variances) -> KernelBlocks:
-    r"""Return the lag weights by parameter: :math:`\nu_F \nu_W^\tau` from C,
-    :math:`\nu_C \nu_W^\tau` from F, :math:`\tau \nu_C \nu_F \nu_W^{\tau-1}` from W.
-
-    Raises:
-        TypeError: ``n_lags`` is no integer.
-        ValueError: ``n_lags`` is below 1.
-
-    Example:
-        >>> lag_weight_blocks(3, Variances(recurrent=0.5, input=1.0, readout=1.0)).recurrent
-        tensor([0., 1., 1.], dtype=torch.float64)
-    """
-    tau = torch.arange(integer_at_least("n_lags", n_lags, 1), dtype=torch.float64)
-    nu_W, nu_F, nu_C = variances.recurrent, variances.input, variances.readout
-    return KernelBlocks(
-        readout=nu_F * nu_W**tau,
-        input=nu_C * nu_W**tau,
-        recurrent=nu_C * nu_F * tau * nu_W ** (tau - 1).clamp(min=0),
-    )
-
-
-def convolution_kernel(
-    x: Float[Tensor, "batch time i"],
-    x2: Float[Tensor, "batch2 time i"],
-    rho: Float[Tensor, " time"],
-) -> Float[Tensor, "batch time batch2 time"]:
-    r"""Return :math:`\mathcal{T}(x)^\top (D(\rho) \otimes I_{n_x}) \mathcal{T}(x')`, the tangent
-    kernel of the scaled convolution for one output (linear paper, Thm. 3.2, eqs. 17-19).
-
-    With :math:`n_y` outputs the kernel is this one times :math:`I_{n_y}`. Any weights are taken;
-    :func:`limit_kernel` is faster for those of a network.
-
-    Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: horizons, channels or numbers of lags differ, or a weight is negative.
-
-    Example:
-        >>> x = torch.ones(1, 2, 1)
-        >>> convolution_kernel(x, x, torch.tensor([1.0, 0.5]))[0, :, 0].tolist()
-        [[1.0, 1.0], [1.0, 1.5]]
-    """
-    _sequences(x, x2)
-    non_negative_weights("rho", rho)
-    same_kind(x=x, rho=rho)
-    same_size("numbers of lags", horizon=x.shape[1], rho=len(rho))
-    T, T2 = delayed(x, x.shape[1]), delayed(x2, x.shape[1])
-    return torch.einsum("atji,j,bsji->atbs", T, rho, T2)
-
-
-def limit_kernel(
-    x: Float[Tensor, "batch time i"],
-    x2: Float[Tensor, "batch2 time i"],
-    variances: Variances,
-) -> Float[Tensor, "batch time batch2 time"]:
-    r"""Return the tangent kernel of infinite width for one output (linear paper, Thm. 3.3 b).
-
-    With :math:`g_{ts} = \langle x_t, x'_s \rangle`, two recurrences run down the diagonals,
-
-    .. math::
-
-        a_{ts} = g_{ts} + \nu_W a_{t-1,s-1}, \qquad
-        b_{ts} = a_{t-1,s-1} + \nu_W b_{t-1,s-1}, \qquad
-        K_{ts} = (\nu_C + \nu_F)\, a_{ts} + \nu_C \nu_F\, b_{ts},
-
-    which is the sum over lags weighted by :func:`lag_weights`, in a time that does not know the
-    number of lags. With :math:`n_y` outputs the kernel is this one times :math:`I_{n_y}`.
-
-    Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: horizons or channels differ, or an entry is not finite.
-
-    Example:
-        >>> x = torch.ones(1, 2, 1)
-        >>> limit_kernel(x, x, Variances(recurrent=0.5, input=1.0, readout=1.0))[0, :, 0].tolist()
-        [[2.0, 2.0], [2.0, 4.0]]
-    """
-    _sequences(x, x2)
-    nu_W, nu_F, nu_C = variances.recurrent, variances.input, variances.readout
-    kernel = torch.einsum("ati,bsi->atbs", x, x2)
-    a = b = kernel.new_zeros(len(x), len(x2), x.shape[1])
-    for row in kernel.unbind(dim=1):
-        b = torch.nn.functional.pad(a + nu_W * b, (1, 0))[..., :-1]
-        a = row + torch.nn.functional.pad(nu_W * a, (1, 0))[..., :-1]
-        row.copy_((nu_C + nu_F) * a + nu_C * nu_F * b)
-    return kernel
-
-
-# Finite width ------------------------------------------------------------------------------------
-
-
 def krylov_grams(
     rnn: LinearRNN, n_lags: int
-) -> tuple[Float[Tensor, "lags i lags i"], Float[Tensor, "lags o lags o"]]:
+) -> tuple[
+    Float[Tensor, "lags i lags i"], Float[Tensor, "lags o lags o"]
+]:
     r"""Return the Gram matrices :math:`U_{ij} = u_i^\top u_j / n` and
     :math:`V_{ij} = v_i^\top v_j`.
 
@@ -177,7 +53,9 @@ def krylov_grams(
     scale = rnn.width**-0.5
     u = scale * krylov(rnn.recurrent, rnn.input, n_lags)
     v = scale * krylov(rnn.recurrent.T, rnn.readout.T, n_lags)
-    return torch.einsum("ani,bnj->aibj", u, u), torch.einsum("ano,bnp->aobp", v, v)
+    U = torch.einsum("ani,bnj->aibj", u, u)
+    V = torch.einsum("ano,bnp->aobp", v, v)
+    return U, V
 
 
 def impulse_kernel(rnn: LinearRNN, n_lags: int) -> KernelBlocks:
@@ -220,11 +98,17 @@ def recurrent_block(
         [0.0, 0.0, 0.0, 1.0]
     """
     n_lags, n_inputs, n_outputs = len(U), U.shape[1], V.shape[1]
-    block = U.new_zeros(n_lags, n_outputs, n_inputs, n_lags, n_outputs, n_inputs)
+    block = U.new_zeros(
+        n_lags, n_outputs, n_inputs, n_lags, n_outputs, n_inputs
+    )
+    # V[i, t - j] at time t and lag j: a zero is kept where t < j
+    past = torch.arange(n_lags - 1)[:, None] - torch.arange(n_lags)
+    past[past < 0] = n_lags
+    padded = torch.nn.functional.pad(V, (0, 0, 0, 1))
     for i in range(n_lags - 1):
-        across = delayed(V[i], n_lags)[:, :-1]  # V[i, t - j] at time t, lag j
-        rest = U[: n_lags - 1 - i]
-        block[i + 1 :, :, :, 1:] += torch.einsum("otjp,kajb->koatpb", across, rest)
+        across, rest = padded[i][:, past], U[: n_lags - 1 - i]
+        terms = torch.einsum("otjp,kajb->koatpb", across, rest)
+        block[i + 1 :, :, :, 1:] += terms
     return block
 
 
@@ -254,31 +138,48 @@ def kernel_on_data(
         >>> kernel_on_data(theta, x, x)[0, :, 0, 0, :, 0].tolist()
         [[1.0, 2.0], [2.0, 4.0]]
     """
+    sequence_pair(x, x2)
+    _check_theta(theta, x)
+    horizon, n_outputs, n_inputs = theta.shape[:3]
+    shape = (len(x), horizon, n_outputs, len(x2), horizon, n_outputs)
+    if out is None:
+        out = x.new_empty(shape)
+    elif tuple(out.shape) != shape:
+        raise ValueError(
+            f"out must have shape {shape}, got {tuple(out.shape)}"
+        )
+    same_kind(theta=theta, out=out)
+    size = _chunk_length(
+        horizon, n_outputs, n_inputs, x.element_size(), scratch_bytes
+    )
+    core = theta.permute(1, 4, 0, 2, 3, 5).flatten(4, 5).flatten(2, 3)
+    for left, left_out in zip(
+        x.split(size), out.split(size), strict=True
+    ):
+        weighted = torch.einsum(
+            "atk,opkl->opatl", delayed(left, horizon).flatten(2), core
+        )
+        for right, block in zip(
+            x2.split(size), left_out.split(size, dim=3), strict=True
+        ):
+            windows = delayed(right, horizon).flatten(2)
+            block.copy_(
+                torch.einsum("opatl,bsl->atobsp", weighted, windows)
+            )
+    return out
+
+
+def _check_theta(theta: Tensor, x: Tensor) -> None:
+    """Raise unless ``theta`` is a kernel on the impulse responses that act on ``x``."""
     finite_tensor("theta", theta, ("lags", "outputs", "inputs") * 2)
-    _sequences(x, x2)
     same_kind(theta=theta, x=x)
     if theta.shape[3:] != theta.shape[:3]:
         raise ValueError(
             f"theta must have the axes (lags, outputs, inputs) twice, "
             f"got shape {tuple(theta.shape)}"
         )
-    horizon, n_outputs, n_inputs = theta.shape[:3]
-    same_size("numbers of lags", theta=horizon, horizon=x.shape[1])
-    same_size("input channels", theta=n_inputs, x=x.shape[2])
-    shape = (len(x), horizon, n_outputs, len(x2), horizon, n_outputs)
-    if out is None:
-        out = x.new_empty(shape)
-    elif tuple(out.shape) != shape:
-        raise ValueError(f"out must have shape {shape}, got {tuple(out.shape)}")
-    same_kind(theta=theta, out=out)
-    size = _chunk_length(horizon, n_outputs, n_inputs, x.element_size(), scratch_bytes)
-    core = theta.permute(1, 4, 0, 2, 3, 5).flatten(4, 5).flatten(2, 3)
-    for left, left_out in zip(x.split(size), out.split(size), strict=True):
-        weighted = torch.einsum("atk,opkl->opatl", delayed(left, horizon).flatten(2), core)
-        for right, block in zip(x2.split(size), left_out.split(size, dim=3), strict=True):
-            windows = delayed(right, horizon).flatten(2)
-            block.copy_(torch.einsum("opatl,bsl->atobsp", weighted, windows))
-    return out
+    same_size("numbers of lags", theta=len(theta), horizon=x.shape[1])
+    same_size("input channels", theta=theta.shape[2], x=x.shape[2])
 
 
 def tangent_kernel(
@@ -305,17 +206,18 @@ def tangent_kernel(
         >>> tangent_kernel(rnn, x, x).item()
         2.0
     """
-    _sequences(x, x2)
+    sequence_pair(x, x2)
     same_kind(recurrent=rnn.recurrent, x=x)
     same_size("input channels", rnn=rnn.n_inputs, x=x.shape[2])
     theta = impulse_kernel(rnn, x.shape[1]).total
-    return kernel_on_data(theta, x, x2, out=out, scratch_bytes=scratch_bytes)
+    return kernel_on_data(
+        theta, x, x2, out=out, scratch_bytes=scratch_bytes
+    )
 
 
-# The oracle --------------------------------------------------------------------------------------
-
-
-def jacobian(rnn: LinearRNN, x: Float[Tensor, "batch time i"]) -> Float[Tensor, "data parameters"]:
+def jacobian(
+    rnn: LinearRNN, x: Float[Tensor, "batch time i"]
+) -> Float[Tensor, "data parameters"]:
     r"""Return the derivatives of all outputs in all parameters by automatic differentiation: one
     row for each (sequence, time, output), one column for each entry of C, then of F, then of W.
 
@@ -335,11 +237,15 @@ def jacobian(rnn: LinearRNN, x: Float[Tensor, "batch time i"]) -> Float[Tensor, 
     same_size("input channels", rnn=rnn.n_inputs, x=x.shape[2])
     derivative = torch.func.jacrev(unroll, argnums=(2, 1, 0))
     blocks = derivative(rnn.recurrent, rnn.input, rnn.readout, x)
-    return torch.cat([block.flatten(3).flatten(0, 2) for block in blocks], dim=1)
+    return torch.cat(
+        [block.flatten(3).flatten(0, 2) for block in blocks], dim=1
+    )
 
 
 def autodiff_kernel(
-    rnn: LinearRNN, x: Float[Tensor, "batch time i"], x2: Float[Tensor, "batch2 time i"]
+    rnn: LinearRNN,
+    x: Float[Tensor, "batch time i"],
+    x2: Float[Tensor, "batch2 time i"],
 ) -> KernelBlocks:
     r"""Return :math:`J(x) J(x')^\top` by parameter, axes (sequence, time, output) twice.
 
@@ -353,31 +259,51 @@ def autodiff_kernel(
         >>> autodiff_kernel(rnn, x, x).total.item()
         2.0
     """
-    _sequences(x, x2)
-    sizes = [rnn.readout.numel(), rnn.input.numel(), rnn.recurrent.numel()]
+    sequence_pair(x, x2)
+    sizes = [
+        rnn.readout.numel(),
+        rnn.input.numel(),
+        rnn.recurrent.numel(),
+    ]
     shape = (*x.shape[:2], rnn.n_outputs, *x2.shape[:2], rnn.n_outputs)
-    left, right = jacobian(rnn, x).split(sizes, dim=1), jacobian(rnn, x2).split(sizes, dim=1)
-    return KernelBlocks(*((a @ b.T).reshape(shape) for a, b in zip(left, right, strict=True)))
-
-
-def _sequences(x: Tensor, x2: Tensor) -> None:
-    """Raise unless the two batches hold sequences of one horizon, channel count and kind."""
-    finite_tensor("x", x, ("batch", "time", "inputs"))
-    finite_tensor("x2", x2, ("batch", "time", "inputs"))
-    same_kind(x=x, x2=x2)
-    same_size("horizons", x=x.shape[1], x2=x2.shape[1])
-    same_size("input channels", x=x.shape[2], x2=x2.shape[2])
+    left, right = (
+        jacobian(rnn, x).split(sizes, dim=1),
+        jacobian(rnn, x2).split(sizes, dim=1),
+    )
+    return KernelBlocks(
+        *(
+            (a @ b.T).reshape(shape)
+            for a, b in zip(left, right, strict=True)
+        )
+    )
 
 
 def _chunk_length(
-    horizon: int, n_outputs: int, n_inputs: int, element_size: int, scratch_bytes: int
+    horizon: int,
+    n_outputs: int,
+    n_inputs: int,
+    element_size: int,
+    scratch_bytes: int,
 ) -> int:
     """Return how many sequences a chunk may hold so that its temporaries fit the scratch."""
-    entries = integer_at_least("scratch_bytes", scratch_bytes, 1) / (element_size * horizon**2)
-    windows = (2 * n_outputs**2 + 2) * n_inputs  # both windows, the weighted product and its copy
-    length = int(min(entries / (2 * windows), (entries / (4 * n_outputs**2)) ** 0.5))
+    entries = integer_at_least("scratch_bytes", scratch_bytes, 1) / (
+        element_size * horizon**2
+    )
+    windows = (
+        2 * n_outputs**2 + 2
+    ) * n_inputs  # both windows, the weighted product and its copy
+    length = int(
+        min(
+            entries / (2 * windows),
+            (entries / (4 * n_outputs**2)) ** 0.5,
+        )
+    )
     if length < 1:
-        least = element_size * horizon**2 * max(2 * windows, 4 * n_outputs**2)
+        least = (
+            element_size
+            * horizon**2
+            * max(2 * windows, 4 * n_outputs**2)
+        )
         raise ValueError(
             f"scratch_bytes must be at least {least} for one sequence of horizon {horizon}, "
             f"got {scratch_bytes}"

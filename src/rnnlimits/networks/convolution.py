@@ -18,7 +18,9 @@ from rnnlimits._checks import (
 )
 
 
-def delayed(x: Float[Tensor, "batch time i"], n_lags: int) -> Float[Tensor, "batch time lags i"]:
+def delayed(
+    x: Float[Tensor, "batch time i"], n_lags: int
+) -> Float[Tensor, "batch time lags i"]:
     r"""Return the inputs that each output sees: entry (b, t, j) is :math:`x_{t-j}`, 0 before 0.
 
     Raises:
@@ -32,7 +34,9 @@ def delayed(x: Float[Tensor, "batch time i"], n_lags: int) -> Float[Tensor, "bat
     finite_tensor("x", x, ("batch", "time", "inputs"))
     horizon = x.shape[1]
     if integer_at_least("n_lags", n_lags, 1) > horizon:
-        raise ValueError(f"n_lags must be at most the horizon of x, {horizon}, got {n_lags}")
+        raise ValueError(
+            f"n_lags must be at most the horizon of x, {horizon}, got {n_lags}"
+        )
     windows = x.new_zeros(len(x), horizon, n_lags, x.shape[2])
     for lag in range(n_lags):
         windows[:, lag:, lag] = x[:, : horizon - lag]
@@ -40,7 +44,8 @@ def delayed(x: Float[Tensor, "batch time i"], n_lags: int) -> Float[Tensor, "bat
 
 
 def convolve(
-    impulse_response: Float[Tensor, "lags o i"], x: Float[Tensor, "batch time i"]
+    impulse_response: Float[Tensor, "lags o i"],
+    x: Float[Tensor, "batch time i"],
 ) -> Float[Tensor, "batch time o"]:
     r"""Return :math:`y_t = \sum_j L_j x_{t-j}` (linear paper, eqs. 5 and 8).
 
@@ -53,19 +58,31 @@ def convolve(
         >>> convolve(L, torch.ones(1, 3, 1)).flatten().tolist()
         [1.0, 1.5, 1.5]
     """
-    finite_tensor("impulse_response", impulse_response, ("lags", "outputs", "inputs"))
+    finite_tensor(
+        "impulse_response",
+        impulse_response,
+        ("lags", "outputs", "inputs"),
+    )
     finite_tensor("x", x, ("batch", "time", "inputs"))
     same_kind(impulse_response=impulse_response, x=x)
-    same_size("input channels", impulse_response=impulse_response.shape[2], x=x.shape[2])
+    same_size(
+        "input channels",
+        impulse_response=impulse_response.shape[2],
+        x=x.shape[2],
+    )
     n_lags, horizon = len(impulse_response), x.shape[1]
     if n_lags > horizon:
         raise ValueError(
             f"impulse_response must hold at most {horizon} lags, the horizon of x, got {n_lags}"
         )
-    return torch.einsum("joi,btji->bto", impulse_response, delayed(x, n_lags))
+    return torch.einsum(
+        "joi,btji->bto", impulse_response, delayed(x, n_lags)
+    )
 
 
-def toeplitz(x: Float[Tensor, "batch time i"]) -> Float[Tensor, "batch rows time"]:
+def toeplitz(
+    x: Float[Tensor, "batch time i"],
+) -> Float[Tensor, "batch rows time"]:
     r"""Return the block-Toeplitz matrices :math:`\mathcal{T}(x)` of shape (T n_x, T): block row j,
     column t holds :math:`x_{t-j}` (linear paper, eq. 18).
 
@@ -78,7 +95,9 @@ def toeplitz(x: Float[Tensor, "batch time i"]) -> Float[Tensor, "batch rows time
         [[1.0, 2.0], [0.0, 1.0]]
     """
     finite_tensor("x", x, ("batch", "time", "inputs"))
-    return delayed(x, x.shape[1]).flatten(2).transpose(1, 2).contiguous()
+    return (
+        delayed(x, x.shape[1]).flatten(2).transpose(1, 2).contiguous()
+    )
 
 
 def scaled_impulse_response(

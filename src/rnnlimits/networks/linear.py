@@ -15,10 +15,18 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from rnnlimits._checks import finite_tensor, integer_at_least, non_negative, same_kind, same_size
+from rnnlimits._checks import (
+    finite_tensor,
+    integer_at_least,
+    non_negative,
+    same_kind,
+    same_size,
+)
 from rnnlimits.random import normal
 
-FEW_COLUMNS = 4  # below about eight, products with single vectors were faster
+FEW_COLUMNS = (
+    4  # below about eight, products with single vectors were faster
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,11 @@ class LinearRNN:
         finite_tensor("recurrent", self.recurrent, ("width", "width"))
         finite_tensor("input", self.input, ("width", "inputs"))
         finite_tensor("readout", self.readout, ("outputs", "width"))
-        same_kind(recurrent=self.recurrent, input=self.input, readout=self.readout)
+        same_kind(
+            recurrent=self.recurrent,
+            input=self.input,
+            readout=self.readout,
+        )
         rows, columns = self.recurrent.shape
         same_size(
             "widths",
@@ -116,13 +128,33 @@ def initialise(
     shape_in = (n, integer_at_least("n_inputs", n_inputs, 1))
     shape_out = (integer_at_least("n_outputs", n_outputs, 1), n)
     return LinearRNN(
-        normal(generator, (n, n), variances.recurrent, dtype=dtype, device=device),
-        normal(generator, shape_in, variances.input, dtype=dtype, device=device),
-        normal(generator, shape_out, variances.readout, dtype=dtype, device=device),
+        normal(
+            generator,
+            (n, n),
+            variances.recurrent,
+            dtype=dtype,
+            device=device,
+        ),
+        normal(
+            generator,
+            shape_in,
+            variances.input,
+            dtype=dtype,
+            device=device,
+        ),
+        normal(
+            generator,
+            shape_out,
+            variances.readout,
+            dtype=dtype,
+            device=device,
+        ),
     )
 
 
-def forward(rnn: LinearRNN, x: Float[Tensor, "batch time i"]) -> Float[Tensor, "batch time o"]:
+def forward(
+    rnn: LinearRNN, x: Float[Tensor, "batch time i"]
+) -> Float[Tensor, "batch time o"]:
     r"""Run the network over sequences: :math:`h_t = n^{-1/2} W h_{t-1} + F x_t`,
     :math:`y_t = n^{-1/2} C h_t`, :math:`h_{-1} = 0` (linear paper, eq. 1).
 
@@ -163,7 +195,9 @@ def unroll(
 
 
 def krylov(
-    recurrent: Float[Tensor, "n n"], start: Float[Tensor, "n k"], n_lags: int
+    recurrent: Float[Tensor, "n n"],
+    start: Float[Tensor, "n k"],
+    n_lags: int,
 ) -> Float[Tensor, "lags n k"]:
     r"""Return :math:`u_\tau = A^\tau u_0` with :math:`A = n^{-1/2} W`, for τ = 0..n_lags-1.
 
@@ -185,7 +219,9 @@ def krylov(
     return torch.stack(u).transpose(1, 2)
 
 
-def _rows_times(rows: Float[Tensor, "k n"], matrix: Float[Tensor, "n n"]) -> Float[Tensor, "k n"]:
+def _rows_times(
+    rows: Float[Tensor, "k n"], matrix: Float[Tensor, "n n"]
+) -> Float[Tensor, "k n"]:
     """Return ``rows @ matrix``; a few rows go one by one, as fast as memory can be read.
 
     A product with a thin matrix falls short of that by several times.
@@ -195,7 +231,9 @@ def _rows_times(rows: Float[Tensor, "k n"], matrix: Float[Tensor, "n n"]) -> Flo
     return torch.stack([row @ matrix for row in rows])
 
 
-def impulse_response(rnn: LinearRNN, n_lags: int) -> Float[Tensor, "lags o i"]:
+def impulse_response(
+    rnn: LinearRNN, n_lags: int
+) -> Float[Tensor, "lags o i"]:
     r"""Return :math:`L_\tau = n^{-1/2} C A^\tau F = n^{-(\tau+1)/2} C W^\tau F` for
     τ = 0..n_lags-1 (linear paper, eq. 9).
 
@@ -212,7 +250,9 @@ def impulse_response(rnn: LinearRNN, n_lags: int) -> Float[Tensor, "lags o i"]:
     """
     scale = rnn.width**-0.5
     if rnn.n_inputs <= rnn.n_outputs:
-        return scale * (rnn.readout @ krylov(rnn.recurrent, rnn.input, n_lags))
+        return scale * (
+            rnn.readout @ krylov(rnn.recurrent, rnn.input, n_lags)
+        )
     adjoint = krylov(rnn.recurrent.T, rnn.readout.T, n_lags)
     return scale * (adjoint.transpose(1, 2) @ rnn.input)
 
@@ -245,4 +285,7 @@ def recurrent_norm(rnn: LinearRNN) -> float:
         >>> recurrent_norm(LinearRNN(torch.eye(4), torch.ones(4, 1), torch.ones(1, 4)))
         0.5
     """
-    return float(torch.linalg.matrix_norm(rnn.recurrent, 2)) * rnn.width**-0.5
+    return (
+        float(torch.linalg.matrix_norm(rnn.recurrent, 2))
+        * rnn.width**-0.5
+    )

@@ -13,7 +13,13 @@ from jaxtyping import Float, Inexact
 from numpy.polynomial.chebyshev import cheb2poly
 from torch import Tensor
 
-from rnnlimits._checks import finite_tensor, integer_at_least, positive, same_kind, same_size
+from rnnlimits._checks import (
+    finite_tensor,
+    integer_at_least,
+    positive,
+    same_kind,
+    same_size,
+)
 from rnnlimits.networks.linear import LinearRNN, impulse_response
 
 
@@ -28,7 +34,9 @@ class Realisation:
     condition_number: float
 
 
-def vandermonde(nodes: Inexact[Tensor, " states"], n_lags: int) -> Inexact[Tensor, "lags states"]:
+def vandermonde(
+    nodes: Inexact[Tensor, " states"], n_lags: int
+) -> Inexact[Tensor, "lags states"]:
     r"""Return the matrix :math:`V_{\tau k} = a_k^\tau` for τ = 0..n_lags-1.
 
     Raises:
@@ -40,7 +48,9 @@ def vandermonde(nodes: Inexact[Tensor, " states"], n_lags: int) -> Inexact[Tenso
         [[1.0, 1.0], [1.0, 2.0], [1.0, 4.0]]
     """
     finite_tensor("nodes", abs(nodes), ("states",))  # complex nodes too
-    powers = torch.arange(integer_at_least("n_lags", n_lags, 1), device=nodes.device)
+    powers = torch.arange(
+        integer_at_least("n_lags", n_lags, 1), device=nodes.device
+    )
     return nodes[None, :] ** powers[:, None]
 
 
@@ -101,27 +111,44 @@ def vandermonde_realisation(
     finite_tensor("nodes", nodes, ("lags",))
     same_kind(response=response, nodes=nodes)
     n_lags, n_outputs, n_inputs = response.shape
-    same_size("numbers of lags and nodes", response=n_lags, nodes=len(nodes))
+    same_size(
+        "numbers of lags and nodes", response=n_lags, nodes=len(nodes)
+    )
     if len(nodes.unique()) < n_lags:
-        raise ValueError(f"nodes must be distinct, got {nodes.tolist()}")
+        raise ValueError(
+            f"nodes must be distinct, got {nodes.tolist()}"
+        )
     V = vandermonde(nodes, n_lags)
     condition = float(torch.linalg.cond(V))
     try:
-        modes = torch.linalg.solve(V, response.flatten(1)).reshape(response.shape)
+        modes = torch.linalg.solve(V, response.flatten(1)).reshape(
+            response.shape
+        )
     except torch.linalg.LinAlgError as error:
         raise ValueError(
             f"nodes must give an invertible Vandermonde matrix in {nodes.dtype}, "
             f"got condition number {condition:.1e} at {n_lags} lags"
         ) from error
-    eye_in = torch.eye(n_inputs, dtype=response.dtype, device=response.device)
-    eye_out = torch.eye(n_outputs, dtype=response.dtype, device=response.device)
+    eye_in = torch.eye(
+        n_inputs, dtype=response.dtype, device=response.device
+    )
+    eye_out = torch.eye(
+        n_outputs, dtype=response.dtype, device=response.device
+    )
     # state (o, i, k): output o, input i, mode k
     drive = eye_in.repeat_interleave(n_lags, 0).repeat(n_outputs, 1)
     read = torch.einsum("koi,op->poik", modes, eye_out).flatten(1)
-    return Realisation(_network(nodes.repeat(n_outputs * n_inputs).diag(), drive, read), condition)
+    return Realisation(
+        _network(
+            nodes.repeat(n_outputs * n_inputs).diag(), drive, read
+        ),
+        condition,
+    )
 
 
-def delay_line_realisation(response: Float[Tensor, "lags o i"]) -> Realisation:
+def delay_line_realisation(
+    response: Float[Tensor, "lags o i"],
+) -> Realisation:
     r"""Realise a response with :math:`T \min(n_x, n_y)` states that store the last T inputs.
 
     The recurrent matrix moves each stored input one place on and drops the last; the readout is
@@ -140,7 +167,9 @@ def delay_line_realisation(response: Float[Tensor, "lags o i"]) -> Realisation:
     return _shift_realisation(response, cyclic=False)
 
 
-def rotation_realisation(response: Float[Tensor, "lags o i"]) -> Realisation:
+def rotation_realisation(
+    response: Float[Tensor, "lags o i"],
+) -> Realisation:
     r"""Realise a response with :math:`T \min(n_x, n_y)` states and an orthogonal recurrence.
 
     The delay line closed to a ring: a cyclic shift, whose eigenvalues are the T-th roots of unity.
@@ -159,23 +188,41 @@ def rotation_realisation(response: Float[Tensor, "lags o i"]) -> Realisation:
     return _shift_realisation(response, cyclic=True)
 
 
-def _shift_realisation(response: Float[Tensor, "lags o i"], cyclic: bool) -> Realisation:
+def _shift_realisation(
+    response: Float[Tensor, "lags o i"], cyclic: bool
+) -> Realisation:
     finite_tensor("response", response, ("lags", "outputs", "inputs"))
     n_lags, n_outputs, n_inputs = response.shape
     if n_outputs < n_inputs:
-        mirrored = _shift_realisation(response.transpose(1, 2), cyclic).rnn
+        mirrored = _shift_realisation(
+            response.transpose(1, 2), cyclic
+        ).rnn
         return Realisation(
-            LinearRNN(mirrored.recurrent.T, mirrored.readout.T, mirrored.input.T), 1.0
+            LinearRNN(
+                mirrored.recurrent.T,
+                mirrored.readout.T,
+                mirrored.input.T,
+            ),
+            1.0,
         )
-    block = torch.eye(n_inputs, dtype=response.dtype, device=response.device)
+    block = torch.eye(
+        n_inputs, dtype=response.dtype, device=response.device
+    )
     shift = response.new_zeros(n_lags, n_lags)
-    shift[1:, :-1] = torch.eye(n_lags - 1, dtype=response.dtype, device=response.device)
+    shift[1:, :-1] = torch.eye(
+        n_lags - 1, dtype=response.dtype, device=response.device
+    )
     if cyclic:
         shift[0, -1] += 1
     first = response.new_zeros(n_lags, 1)
     first[0] = 1
     read = response.permute(1, 0, 2).flatten(1)
-    return Realisation(_network(torch.kron(shift, block), torch.kron(first, block), read), 1.0)
+    return Realisation(
+        _network(
+            torch.kron(shift, block), torch.kron(first, block), read
+        ),
+        1.0,
+    )
 
 
 def hankel(
@@ -195,13 +242,21 @@ def hankel(
     finite_tensor("response", response, ("lags", "outputs", "inputs"))
     n_lags, n_outputs, n_inputs = response.shape
     if integer_at_least("rows", rows, 1) > n_lags:
-        raise ValueError(f"rows must lie between 1 and the number of lags {n_lags}, got {rows}")
+        raise ValueError(
+            f"rows must lie between 1 and the number of lags {n_lags}, got {rows}"
+        )
     columns = n_lags + 1 - rows
-    blocks = response.unfold(0, columns, 1)  # row, output, input, column
-    return blocks.permute(0, 1, 3, 2).reshape(rows * n_outputs, columns * n_inputs)
+    blocks = response.unfold(
+        0, columns, 1
+    )  # row, output, input, column
+    return blocks.permute(0, 1, 3, 2).reshape(
+        rows * n_outputs, columns * n_inputs
+    )
 
 
-def states_needed(response: Float[Tensor, "lags o i"], rtol: float = 1e-10) -> int:
+def states_needed(
+    response: Float[Tensor, "lags o i"], rtol: float = 1e-10
+) -> int:
     r"""Return a lower bound on the states of any network with these first T lags.
 
     Block (a, b) of the Hankel matrix of a network with m states is :math:`\bar C A^a A^b B`, so
@@ -219,10 +274,15 @@ def states_needed(response: Float[Tensor, "lags o i"], rtol: float = 1e-10) -> i
     finite_tensor("response", response, ("lags", "outputs", "inputs"))
     splits = range(1, len(response) + 1)
     rtol = _counted(response, rtol)
-    return max(int(torch.linalg.matrix_rank(hankel(response, r), rtol=rtol)) for r in splits)
+    return max(
+        int(torch.linalg.matrix_rank(hankel(response, r), rtol=rtol))
+        for r in splits
+    )
 
 
-def hankel_realisation(response: Float[Tensor, "lags o i"], rtol: float = 1e-10) -> Realisation:
+def hankel_realisation(
+    response: Float[Tensor, "lags o i"], rtol: float = 1e-10
+) -> Realisation:
     r"""Realise a response with as many states as the rank of its Hankel matrix (Ho and Kalman).
 
     With :math:`H = P \Sigma Q^\top` the Hankel matrix of lags 0..T-2 and :math:`H^{+}` that of
@@ -245,19 +305,27 @@ def hankel_realisation(response: Float[Tensor, "lags o i"], rtol: float = 1e-10)
     finite_tensor("response", response, ("lags", "outputs", "inputs"))
     n_lags, n_outputs, n_inputs = response.shape
     if n_lags < 2:
-        raise ValueError(f"response must hold at least 2 lags, got {n_lags}")
+        raise ValueError(
+            f"response must hold at least 2 lags, got {n_lags}"
+        )
     rows = n_lags // 2
     H, shifted = hankel(response[:-1], rows), hankel(response[1:], rows)
     P, sigma, Qt = torch.linalg.svd(H, full_matrices=False)
     if sigma[0] == 0:
-        raise ValueError("response must not be zero before its last lag, got only zeros there")
+        raise ValueError(
+            "response must not be zero before its last lag, got only zeros there"
+        )
     rank = int((sigma > _counted(response, rtol) * sigma[0]).sum())
     P, sigma, Qt = P[:, :rank], sigma[:rank], Qt[:rank]
     root = sigma.sqrt()
     A = (P.T @ shifted @ Qt.T) / (root[:, None] * root[None, :])
-    rnn = _network(A, root[:, None] * Qt[:, :n_inputs], P[:n_outputs] * root)
+    rnn = _network(
+        A, root[:, None] * Qt[:, :n_inputs], P[:n_outputs] * root
+    )
     condition = float(sigma[0] / sigma[-1])
-    error = (impulse_response(rnn, n_lags) - response).abs().max() / response.abs().max()
+    error = (
+        impulse_response(rnn, n_lags) - response
+    ).abs().max() / response.abs().max()
     if not error <= max(1e-6, 1e3 * torch.finfo(response.dtype).eps):
         raise ValueError(
             f"response must have a Hankel rank that has stopped growing within its {n_lags} lags, "
@@ -269,11 +337,15 @@ def hankel_realisation(response: Float[Tensor, "lags o i"], rtol: float = 1e-10)
 
 def _counted(response: Tensor, rtol: float) -> float:
     """Return the relative size from which a singular value counts, in the dtype of ``response``."""
-    return max(positive("rtol", rtol), 100 * torch.finfo(response.dtype).eps)
+    return max(
+        positive("rtol", rtol), 100 * torch.finfo(response.dtype).eps
+    )
 
 
 def _network(
-    A: Float[Tensor, "n n"], B: Float[Tensor, "n i"], C: Float[Tensor, "o n"]
+    A: Float[Tensor, "n n"],
+    B: Float[Tensor, "n i"],
+    C: Float[Tensor, "o n"],
 ) -> LinearRNN:
     """Return the network whose states follow s_t = A s_{t-1} + B x_t and y_t = C s_t."""
     root = len(A) ** 0.5
