@@ -71,7 +71,7 @@ def same_size(what: str, **sizes: int) -> None:
             raise ValueError(f"{what} must agree: {first} has {reference}, {name} has {size}")
 
 
-def non_negative_weights(name: str, value: object) -> None:
+def non_negative_weights(name: str, value: Tensor) -> None:
     """Raise unless ``value`` is a finite vector of weights, one a lag, at or above zero."""
     finite_tensor(name, value, ("lags",))
     if bool((value < 0).any()):

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Inexact
 from numpy.polynomial.chebyshev import cheb2poly
 from torch import Tensor
+from torch.linalg import LinAlgError  # pyright: ignore[reportAttributeAccessIssue]
 
 from rnnlimits._checks import (
     finite_tensor,
@@ -124,7 +125,7 @@ def vandermonde_realisation(
         modes = torch.linalg.solve(V, response.flatten(1)).reshape(
             response.shape
         )
-    except torch.linalg.LinAlgError as error:
+    except LinAlgError as error:
         raise ValueError(
             f"nodes must give an invertible Vandermonde matrix in {nodes.dtype}, "
             f"got condition number {condition:.1e} at {n_lags} lags"
