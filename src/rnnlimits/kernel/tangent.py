@@ -102,7 +102,8 @@ def recurrent_block(
         n_lags, n_outputs, n_inputs, n_lags, n_outputs, n_inputs
     )
     # V[i, t - j] at time t and lag j: a zero is kept where t < j
-    past = torch.arange(n_lags - 1)[:, None] - torch.arange(n_lags)
+    lags = torch.arange(n_lags, device=V.device)
+    past = lags[:-1, None] - lags
     past[past < 0] = n_lags
     padded = torch.nn.functional.pad(V, (0, 0, 0, 1))
     for i in range(n_lags - 1):
