@@ -215,16 +215,20 @@ def krylov(
     scale = len(recurrent) ** -0.5
     u = [start.T]
     for _ in range(n_lags - 1):
-        u.append(scale * _rows_times(u[-1], recurrent.T))
+        u.append(scale * rows_times(u[-1], recurrent.T))
     return torch.stack(u).transpose(1, 2)
 
 
-def _rows_times(
+def rows_times(
     rows: Float[Tensor, "k n"], matrix: Float[Tensor, "n n"]
 ) -> Float[Tensor, "k n"]:
     """Return ``rows @ matrix``; a few rows go one by one, as fast as memory can be read.
 
     A product with a thin matrix falls short of that by several times.
+
+    Example:
+        >>> rows_times(torch.ones(1, 2), 3 * torch.eye(2)).tolist()
+        [[3.0, 3.0]]
     """
     if len(rows) > FEW_COLUMNS:
         return rows @ matrix
