@@ -1,12 +1,14 @@
 # `make book` builds the site from the chapters after executing them anew and comparing;
 # `make test` runs the tests, then nbval on the committed notebooks. Neither changes a tracked file.
+# Neither runs an experiment: `make experiments` does, and takes up where it was stopped.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install book test chapters serve clean
+.PHONY: help install book test chapters experiments serve clean
 
 PYTHON ?= python3
 PORT ?= 8000
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -19,6 +21,7 @@ help:
 	@echo "make book                    execute the chapters, compare, build and check the site"
 	@echo "make test                    run the tests, then nbval on the committed notebooks"
 	@echo "make chapters [NAME=stem]    execute chapters and adopt their outputs (writes files)"
+	@echo "make experiments [NAME=name] run heavy experiments into book/results (writes files)"
 	@echo "make serve [PORT=8000]       show the built site on this machine"
 	@echo "make clean                   remove the site, the caches and $(VENV)"
 
@@ -56,6 +59,9 @@ test: $(STAMP)
 
 chapters: $(STAMP)
 	@$(BIN)/python book/_tools/execute.py --write $(NAME)
+
+experiments: $(STAMP)
+	@$(BIN)/python book/_tools/run_experiments.py --jobs $(JOBS) $(NAME)
 
 serve:
 	@test -f $(SITE)/index.html || { echo "There is no site yet: run make book first."; exit 1; }

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
+from gate_interactive import faults, is_interactive
 from notebooks import CELL_METADATA, KERNEL, difference
 
 LONGEST_CELL = 25
@@ -80,14 +81,19 @@ def is_compared_by_nbval(notebook: NotebookNode) -> list[str]:
 
 
 def has_only_pngs(notebook: NotebookNode) -> list[str]:
-    """Figures are PNG without a date; nbval compares SVG and HTML byte by byte."""
+    """Figures are PNG without a date; nbval compares SVG and HTML byte by byte.
+
+    The one exception is a figure with a slider, whose text is the same on every machine.
+    """
     problems = []
     for number, cell in code_cells(notebook):
         for output in cell.outputs:
             for kind, content in output.get("data", {}).items():
                 if kind not in PRINTED:
                     problems.append(f"cell {number} has an output of type {kind}")
-                if kind == "text/html" and PICTURES_IN_HTML.search(content):
+                if kind == "text/html" and is_interactive(content):
+                    problems += [f"cell {number}: {fault}" for fault in faults(content)]
+                elif kind == "text/html" and PICTURES_IN_HTML.search(content):
                     problems.append(f"cell {number} draws in HTML")
                 if kind == "image/png" and PNG_TEXT & set(_chunks(content)):
                     problems.append(f"cell {number}: the PNG holds a date or other text")
@@ -107,13 +113,15 @@ def has_described_figures(notebook: NotebookNode) -> list[str]:
     """A figure has name, caption, alt text and the class that keeps the theme's box away."""
     problems = []
     for number, cell in code_cells(notebook):
-        if not any("image/png" in output.get("data", {}) for output in cell.outputs):
+        shown = [output.get("data", {}) for output in cell.outputs]
+        drawn = any("image/png" in data for data in shown)
+        if not drawn and not any(is_interactive(data.get("text/html", "")) for data in shown):
             continue
         settings = cell.metadata.get("mystnb", {})
         figure, image = settings.get("figure", {}), settings.get("image", {})
-        if "dark-light" not in str(image.get("classes", "")).split():
+        if drawn and "dark-light" not in str(image.get("classes", "")).split():
             problems.append(f"cell {number}: the figure lacks the class dark-light")
-        if not str(image.get("alt", "")).strip():
+        if drawn and not str(image.get("alt", "")).strip():
             problems.append(f"cell {number}: the figure lacks alt text")
         # A captioned figure inside a folded solution breaks print.
         if number in _in_solutions(notebook):

@@ -32,11 +32,11 @@ TOP_LEVEL = {
 }
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
-PYTHON_FOLDERS = ("src/", "book/_tools/", "benchmarks/")
+PYTHON_FOLDERS = ("src/", "book/_tools/", "book/experiments/", "benchmarks/")
 MACHINE_PATH = re.compile(r"(?<![\w.~}*-])/(?:work|home|root|tmp|opt|Users)/\w[\w./-]*")
 # A version may be told where versions are history or belong to others.
 OTHER_VERSIONS = {"constraints.txt", "CHANGELOG.md", "src/rnnlimits/__init__.py"}
-GROUND = {"random", "estimate", "display", "sweep", "_checks"}
+GROUND = {"random", "estimate", "display", "sweep", "wasserstein", "_checks"}
 SEES = {
     "data": GROUND,
     "networks": GROUND,
@@ -44,6 +44,7 @@ SEES = {
     "kernel": GROUND | {"networks"},
     "claims": {"estimate"},
     "figures": {"estimate"},
+    "experiments": {"_checks"},
     **{name: {"_checks"} for name in GROUND},
 }
 
@@ -111,7 +112,10 @@ def states_version_once(texts: Mapping[str, str], version: str) -> list[str]:
     return [
         f"{name} repeats the version {version}"
         for name, text in texts.items()
-        if name not in OTHER_VERSIONS and not name.endswith(".ipynb") and pattern.search(text)
+        if name not in OTHER_VERSIONS
+        and not name.startswith("book/results/")  # provenance
+        and not name.endswith(".ipynb")
+        and pattern.search(text)
     ]
 
 

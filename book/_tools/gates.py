@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+import gate_experiments
 import gate_ledger
 import gate_notebooks
 import gate_repository
@@ -82,6 +83,7 @@ def ledger(layout: Layout) -> tuple[Claim, ...]:
 
 ALL = {
     "chapters": of_chapters,
+    "experiments": gate_experiments.of_experiments,
     "ledger": of_ledger,
     "repository": of_repository,
 }

@@ -108,6 +108,7 @@ def test_long_modules_and_functions_are_refused() -> None:
 
 def test_a_repeated_version_is_refused() -> None:
     texts = {"README.md": "version 3.2.1.", "CHANGELOG.md": "3.2.1", "a": "13.2.1 3.2.10 3.2.1.4"}
+    texts["book/results/a.json"] = '{"rnnlimits": "3.2.1"}'
     assert gates.states_version_once(texts, "3.2.1") == ["README.md repeats the version 3.2.1"]
 
 
