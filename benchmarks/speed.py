@@ -7,18 +7,11 @@ spread is over rounds. Before any timing, every peer's kernel is compared with o
     PYTHONPATH=src python benchmarks/speed.py [--threads 2] [--rounds 5] [--quick]
 """
 
-import argparse
-import json
 import os
-import platform
 import statistics
-import sys
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # neural-tangents imports TensorFlow
@@ -28,6 +21,7 @@ import jax.numpy as jnp
 import neural_tangents
 import numpy as np
 import torch
+from measure import OURS, Call, Cases, conditions, group, main
 from torch import Tensor
 from torch.func import jacrev, jvp, vjp, vmap
 
@@ -36,71 +30,7 @@ from rnnlimits.networks.convolution import delayed
 from rnnlimits.networks.linear import LinearRNN, Variances, initialise
 from rnnlimits.random import normal, stream
 
-Call = Callable[[], Any]
-Cases = dict[str, Call]
-
 VARIANCES = Variances(recurrent=0.9, input=1.0, readout=1.0)
-PACKAGES = ("torch", "jax", "jaxlib", "neural-tangents", "numpy", "scipy")
-OURS = "rnnlimits"
-TOLERANCE = 1e-10  # largest deviation of a kernel from ours, relative to its largest entry
-LEAST_SECONDS = 0.1  # a quick call is repeated for so long; its median counts
-
-
-# Measuring ---------------------------------------------------------------------------------------
-
-
-def seconds(call: Call) -> float:
-    """Return the median duration of a call, repeated for LEAST_SECONDS (a slow one runs once)."""
-    samples: list[float] = []
-    while sum(samples) < LEAST_SECONDS:
-        start = time.perf_counter()
-        call()
-        samples.append(time.perf_counter() - start)
-    return statistics.median(samples)
-
-
-def race(title: str, cases: Cases, rounds: int) -> dict[str, list[float]]:
-    """Run every case once per round, in an order that turns by one each round."""
-    names = list(cases)
-    result: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(rounds):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            result[name].append(seconds(cases[name]))
-    load = os.getloadavg()[0]
-    for name, samples in result.items():
-        low, middle, high = min(samples), statistics.median(samples), max(samples)
-        print(f"{title}: {name}: {middle:.3g} s ({low:.3g} to {high:.3g}), load {load:.1f}",
-              flush=True)
-    return result
-
-
-def deviation(value: Any, reference: Tensor) -> float:
-    """Return the largest deviation relative to the largest entry, and stop the run if it is wrong.
-
-    Raises:
-        AssertionError: the two kernels are not the same.
-    """
-    array = torch.from_numpy(np.array(value, dtype=np.float64)).reshape(reference.shape)
-    found = float((array - reference).abs().max() / reference.abs().max())
-    if not found <= TOLERANCE:
-        raise AssertionError(f"a kernel deviates from ours by {found:.1e}")
-    return found
-
-
-def group(
-    title: str, cases: Cases, rounds: int, reference: Tensor | None = None,
-    compared: Sequence[str] = (), **sizes: int,
-) -> dict[str, Any]:
-    """Check the compared cases against the reference, warm up the others, then time all."""
-    deviations = {}
-    for name, call in cases.items():
-        value = call()
-        if name in compared and reference is not None:
-            deviations[name] = deviation(value, reference)
-            print(f"{title}: {name} equals ours to {deviations[name]:.0e}", flush=True)
-        del value
-    return {"sizes": sizes, "seconds": race(title, cases, rounds), "deviation": deviations}
 
 
 # The peers ---------------------------------------------------------------------------------------
@@ -306,14 +236,6 @@ def width_limit(horizon: int, n_sequences: int, rounds: int, slow: bool) -> dict
 # The run -----------------------------------------------------------------------------------------
 
 
-def processor() -> str:
-    """Return the processor's name as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def run(rounds: int, threads: int, quick: bool) -> dict[str, Any]:
     """Return all groups with what one needs to know to read them."""
     n, horizon, n_sequences = (100, 6, 4) if quick else (1000, 20, 10)
@@ -322,11 +244,7 @@ def run(rounds: int, threads: int, quick: bool) -> dict[str, Any]:
     network = partial(network_kernel, horizon=horizon, n_sequences=n_sequences, best=best)
     total = 25 if quick else 50  # the limit kernel over the horizon has this many sequences at 50
     return {
-        "processor": processor(),
-        "python": platform.python_version(),
-        "versions": {name: version(name).split("+")[0] for name in PACKAGES},
-        "threads": threads,
-        "rounds": rounds,
+        **conditions(rounds, threads),
         "settings": tuned,
         "structured": tune((50, 4, 3) if quick else (200, 5, 10), 2, structured=True),
         "network": network(n, rounds=rounds),
@@ -342,29 +260,7 @@ def run(rounds: int, threads: int, quick: bool) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run all groups and write one file of results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
-    default = Path(__file__).parent / "results" / "speed.json"
-    parser.add_argument("--output", type=Path, default=default)
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")  # the peers' own deprecations
-    if hasattr(os, "sched_setaffinity"):  # JAX takes as many threads as it may use processors
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    torch.set_num_threads(options.threads)
-    jax.config.update("jax_enable_x64", True)
-    results = run(options.rounds, options.threads, options.quick)
-    if options.quick:
-        print("quick run: nothing written")
-        return
-    part = options.output.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    part.replace(options.output)
-    print(f"written: {options.output.name}")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    warnings.simplefilter("ignore")  # the peers' own deprecations
+    jax.config.update("jax_enable_x64", True)
+    main(run, "speed", __doc__.splitlines()[0])
