@@ -7,7 +7,7 @@ With :math:`\Theta = S S^\top` and :math:`S^\top H S = Q \Lambda Q^\top`,
     L^\ell = L^0 - B\, \varphi_\ell(\Lambda)\, B^\top G^0, \qquad B = S Q, \quad
     \varphi_\ell(\lambda) = \frac{1 - (1 - \eta\lambda)^\ell}{\lambda},
 
-and :math:`\varphi_\ell(0) = \eta\ell`. Nothing is divided by an eigenvalue, so that directions
+and :math:`\varphi_\ell(0) = \eta\ell`: a polynomial, at most :math:`\eta\ell`, so that directions
 which the data do not see, or the kernel does not move, need no care.
 """
 

@@ -69,7 +69,7 @@ def gradient(rnn: LinearRNN, loss: SquaredLoss) -> LinearRNN:
         6.0
     """
     _compatible(rnn, loss)
-    _, parts = _pull_back(rnn, loss)
+    parts = _pull_back(rnn, loss)
     left, right = parts.recurrent
     return LinearRNN(left @ right, parts.input, parts.readout)
 
@@ -117,10 +117,10 @@ def train(
     )
     responses = []
     for step in range(recorded[-1]):
-        response, parts = _pull_back(rnn, loss)
-        _stay_finite(response, step, rate, limit)
+        parts = _pull_back(rnn, loss)
+        _stay_finite(parts.response, step, rate, limit)
         if step in recorded:
-            responses.append(response)
+            responses.append(parts.response)
         _descend_in_place(rnn, parts, rate)
     response = impulse_response(rnn, loss.n_lags)
     _stay_finite(response, recorded[-1], rate, limit)
@@ -262,17 +262,16 @@ def stable_rate(
 
 @dataclass(frozen=True)
 class _Gradient:
-    """The gradient by parameter; that of W as two thin factors."""
+    """The gradient by parameter, that of W as two thin factors; and the impulse response."""
 
+    response: Float[Tensor, "lags o i"]
     recurrent: tuple[Float[Tensor, "n k"], Float[Tensor, "k n"]]
     input: Float[Tensor, "n i"]
     readout: Float[Tensor, "o n"]
 
 
-def _pull_back(
-    rnn: LinearRNN, loss: SquaredLoss
-) -> tuple[Float[Tensor, "lags o i"], _Gradient]:
-    """Return the impulse response, and the gradient of the loss in the parameters.
+def _pull_back(rnn: LinearRNN, loss: SquaredLoss) -> _Gradient:
+    """Return the gradient of the loss in the parameters, and the impulse response.
 
     Whichever of readout and input is narrower meets W: the other case is the transposed network.
     """
@@ -285,7 +284,7 @@ def _pull_back(
         response, left, right, at_F, at_C = _sweep(
             W, F, C, loss.n_lags, slope
         )
-        return response, _Gradient((left, right.T), at_F, at_C.T)
+        return _Gradient(response, (left, right.T), at_F, at_C.T)
 
     def mirrored(response: Tensor) -> Tensor:
         return loss_gradient(response.mT, loss).mT
@@ -293,7 +292,7 @@ def _pull_back(
     response, left, right, at_C, at_F = _sweep(
         W.T, C.T, F.T, loss.n_lags, mirrored
     )
-    return response.mT, _Gradient((right, left.T), at_F, at_C.T)
+    return _Gradient(response.mT, (right, left.T), at_F, at_C.T)
 
 
 def _sweep(
@@ -363,7 +362,7 @@ def _checked_steps(steps: Sequence[int]) -> tuple[int, ...]:
 
 
 def _root(kernel: Tensor, loss: SquaredLoss) -> Float[Tensor, "m m"]:
-    """Return a symmetric root of a full kernel; what round-off made negative counts as zero."""
+    """Return a root S of a full kernel, S Sᵀ; what round-off made negative counts as zero."""
     finite_tensor("kernel", kernel, ("lags", "outputs", "inputs") * 2)
     same_kind(kernel=kernel, loss=loss.cross)
     wanted = tuple(loss.cross.shape) * 2
