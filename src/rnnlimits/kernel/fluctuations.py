@@ -27,6 +27,9 @@ def fluctuation_constants(
         W:\; (1 + \delta_{\tau\tau'})\, \nu_C^2 \nu_F^2 \nu_W^{\tau+\tau'-2}\,
             \tfrac13 m (m + 1)(2m + 1).
 
+    Their ``total`` is not the constant of the whole kernel, because the blocks of C and F fluctuate
+    together with that of W: for the whole take :func:`rnnlimits.kernel.leak.leak_constants`.
+
     Raises:
         TypeError: ``n_lags`` is no integer.
         ValueError: ``n_lags`` is below 1.
