@@ -1,0 +1,1 @@
+"""Where sequences come from: ergodic systems, their windows, targets with a memory."""
