@@ -1,6 +1,7 @@
 """Argument checks: every message names the argument, what was given and what is needed."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 import torch
@@ -23,6 +24,11 @@ def non_negative(name: str, value: object) -> float:
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be finite and at least 0, got {value}")
     return float(value)
+
+
+def step_numbers(steps: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of steps as integers, or raise unless all are integers of at least 0."""
+    return tuple(integer_at_least(f"steps[{k}]", step, 0) for k, step in enumerate(steps))
 
 
 def positive(name: str, value: object) -> float:

@@ -263,8 +263,12 @@ def test_what_does_not_fit_is_named() -> None:
     loss, initial = problem(1, 3, 5, 1, 1), response(1, 5)
     rho = lag_weights(5, VARIANCES)
     rate = 0.5 * stability_limit(rho, loss)
-    with pytest.raises(ValueError, match="numbers of lags must agree: weights has 4, loss has 5"):
+    with pytest.raises(ValueError, match="numbers of lags must agree: kernel has 4, loss has 5"):
         reach(rho[:4], loss)
+    with pytest.raises(ValueError, match="numbers of lags must agree: weights has 4, loss has 5"):
+        sharp_movement_bound(initial, rho[:4], loss, rate, [1])
+    with pytest.raises(ValueError, match=r"weights must have the axes \(lags\)"):
+        sharp_movement_bound(initial, impulse_kernel(network(1), 5).total, loss, rate, [1])
     with pytest.raises(TypeError, match="share one dtype"):
         sharp_movement_bound(initial, rho.float(), loss, rate, [1])
     with pytest.raises(ValueError, match=r"weights must be at least 0"):

@@ -19,15 +19,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rnnlimits._checks import (
-    finite_tensor,
     integer_at_least,
     non_negative_weights,
     positive,
-    same_kind,
-    same_size,
+    step_numbers,
 )
 from rnnlimits.kernel.limit import lag_weights
-from rnnlimits.kernel.loss import SquaredLoss, loss_gradient
+from rnnlimits.kernel.loss import (
+    SquaredLoss,
+    loss_gradient,
+    require_fit,
+)
 from rnnlimits.kernel.training import stability_limit, stable_rate
 from rnnlimits.networks.linear import Variances
 
@@ -123,7 +125,7 @@ def residual_norm(
         2.0
     """
     gradient = loss_gradient(initial, loss)
-    values, vectors = torch.linalg.eigh(_matrix(loss))
+    values, vectors = torch.linalg.eigh(loss.matrix)
     rows = gradient.transpose(0, 1).flatten(1) @ vectors
     seen = values > _noise(values)
     return float((rows[:, seen] / values[seen].sqrt()).norm())
@@ -145,18 +147,11 @@ def reach(kernel: Tensor, loss: SquaredLoss) -> Float[Tensor, " lags"]:
         >>> reach(torch.tensor([2.0, 1.0]), white_loss(torch.zeros(2, 1, 1)))
         tensor([2.8284, 1.0000])
     """
+    require_fit(kernel, loss)
     if kernel.ndim == 1:
-        _weights_fit(kernel, loss)
         blocks = torch.einsum("kikj->kij", loss.gram)
         largest = torch.linalg.eigvalsh(blocks)[:, -1]
         return kernel * largest.clamp(min=0).sqrt()
-    finite_tensor("kernel", kernel, ("lags", "outputs", "inputs") * 2)
-    same_kind(kernel=kernel, loss=loss.cross)
-    wanted = tuple(loss.cross.shape) * 2
-    if tuple(kernel.shape) != wanted:
-        raise ValueError(
-            f"kernel must have shape {wanted} to fit the loss, got {tuple(kernel.shape)}"
-        )
     through = torch.einsum("koilpj,ljmb->koimpb", kernel, loss.gram)
     blocks = torch.einsum("koimpb,kqcmpb->koiqc", through, kernel)
     size = loss.n_outputs * loss.n_inputs
@@ -227,7 +222,8 @@ def sharp_movement_bound(
         ... ).flatten()
         tensor([0.5000, 1.0000])
     """
-    _weights_fit(weights, loss)
+    non_negative_weights("weights", weights)
+    require_fit(weights, loss, "weights")
     linear = movement_bound(
         initial, weights, loss, learning_rate, steps
     )
@@ -236,7 +232,7 @@ def sharp_movement_bound(
     step = _column(steps, linear)
     root = size * (swing * learning_rate * step * weights).sqrt()
     bound = torch.minimum(linear, root)
-    values, vectors = torch.linalg.eigh(_matrix(loss))
+    values, vectors = torch.linalg.eigh(loss.matrix)
     if values[0] > _noise(values):
         inverse = (vectors / values) @ vectors.T
         blocks = inverse.reshape(loss.gram.shape)
@@ -298,7 +294,7 @@ def white_power(loss: SquaredLoss) -> Float[Tensor, " lags"]:
         >>> white_power(white_loss(torch.ones(3, 1, 1)))
         tensor([3., 2., 1.])
     """
-    matrix = _matrix(loss)
+    matrix = loss.matrix
     power = matrix.diagonal().unflatten(0, (loss.n_lags, -1))
     if not (
         torch.equal(matrix, matrix.diagonal().diag())
@@ -320,18 +316,6 @@ def _stable(variances: Variances) -> None:
         )
 
 
-def _weights_fit(weights: Tensor, loss: SquaredLoss) -> None:
-    """Raise unless there is one weight for each lag of the loss, none negative, of its kind."""
-    non_negative_weights("weights", weights)
-    same_kind(weights=weights, loss=loss.cross)
-    same_size("numbers of lags", weights=len(weights), loss=loss.n_lags)
-
-
-def _matrix(loss: SquaredLoss) -> Float[Tensor, "m m"]:
-    """Return H as a matrix over (lag, input)."""
-    return loss.gram.flatten(2).flatten(0, 1)
-
-
 def _noise(values: Float[Tensor, " m"]) -> float:
     """Return the size below which eigenvalues, given in ascending order, are round-off."""
     largest = max(float(values[-1]), 0.0)
@@ -342,8 +326,4 @@ def _column(
     steps: Sequence[int], like: Tensor
 ) -> Float[Tensor, "steps 1"]:
     """Return the checked step numbers as a column of the kind of another tensor."""
-    numbers = [
-        integer_at_least(f"steps[{k}]", step, 0)
-        for k, step in enumerate(steps)
-    ]
-    return torch.tensor(numbers).to(like)[:, None]
+    return torch.tensor(step_numbers(steps)).to(like)[:, None]

@@ -19,11 +19,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rnnlimits._checks import (
-    integer_at_least,
     non_negative,
     non_negative_weights,
     same_kind,
     same_size,
+    step_numbers,
 )
 from rnnlimits.kernel.loss import SquaredLoss, loss_gradient
 from rnnlimits.kernel.training import curvature, stable_rate
@@ -141,7 +141,7 @@ def _expected(
     noise: float,
 ) -> Float[Tensor, " steps"]:
     """Return the expected ``loss`` of responses trained on ``train``, from all three parts."""
-    H, H_train = _matrix(loss), _matrix(train)
+    H, H_train = loss.matrix, train.matrix
     R, R_train = _columns(loss.cross), _columns(train.cross)
     mean, seen = basis.T @ R_train, basis.T @ H_train
     curved = basis.T @ H @ basis
@@ -179,10 +179,7 @@ def _filters(
     r"""Return :math:`\varphi_\ell(\lambda)`, by powers where descent oscillates and without
     cancellation where it creeps.
     """
-    numbers = [
-        integer_at_least(f"steps[{k}]", step, 0)
-        for k, step in enumerate(steps)
-    ]
+    numbers = step_numbers(steps)
     largest = 1 / (len(values) * torch.finfo(values.dtype).eps)
     if max(numbers) * rate * float(values[-1]) > largest:
         most = int(largest / (rate * float(values[-1])))
@@ -197,11 +194,6 @@ def _filters(
     swinging = 1 - (1 - z) ** step
     share = torch.where(z < 0.5, creeping, swinging)
     return torch.where(z > 0, share / values, rate * step)
-
-
-def _matrix(loss: SquaredLoss) -> Float[Tensor, "m m"]:
-    """Return H as a matrix over (lag, input)."""
-    return loss.gram.flatten(2).flatten(0, 1)
 
 
 def _columns(cross: Float[Tensor, "lags o i"]) -> Float[Tensor, "m o"]:

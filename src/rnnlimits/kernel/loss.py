@@ -23,6 +23,7 @@ from rnnlimits._checks import (
     finite_tensor,
     integer_at_least,
     non_negative,
+    non_negative_weights,
     positive,
     same_kind,
     same_size,
@@ -76,6 +77,11 @@ class SquaredLoss:
         non_negative("energy", self.energy)
         positive("scale", self.scale)
         integer_at_least("n_terms", self.n_terms, 1)
+
+    @property
+    def matrix(self) -> Float[Tensor, "m m"]:
+        """The statistic H as a matrix over (lag, input)."""
+        return self.gram.flatten(2).flatten(0, 1)
 
     @property
     def n_lags(self) -> int:
@@ -222,6 +228,38 @@ def loss_gradient(
     _fits(response, loss)
     applied = torch.einsum("koi,kiaj->aoj", response, loss.gram)
     return applied - loss.cross
+
+
+def require_fit(
+    kernel: Tensor, loss: SquaredLoss, name: str = "kernel"
+) -> None:
+    """Raise unless ``kernel``, lag weights or axes (lag, output, input) twice, fits the loss.
+
+    Raises:
+        TypeError: no floating-point tensor, or dtypes or devices differ.
+        ValueError: shapes do not fit, an entry is not finite, or a lag weight is negative.
+
+    Example:
+        >>> require_fit(torch.ones(2), white_loss(torch.ones(1, 1, 1)))
+        Traceback (most recent call last):
+        ...
+        ValueError: numbers of lags must agree: kernel has 2, loss has 1
+    """
+    if kernel.ndim == 1:
+        non_negative_weights(name, kernel)
+        same_kind(**{name: kernel, "loss": loss.cross})
+        same_size(
+            "numbers of lags",
+            **{name: len(kernel), "loss": loss.n_lags},
+        )
+        return
+    finite_tensor(name, kernel, ("lags", "outputs", "inputs") * 2)
+    same_kind(**{name: kernel, "loss": loss.cross})
+    wanted = tuple(loss.cross.shape) * 2
+    if tuple(kernel.shape) != wanted:
+        raise ValueError(
+            f"{name} must have shape {wanted} to fit the loss, got {tuple(kernel.shape)}"
+        )
 
 
 def _fits(response: Tensor, loss: SquaredLoss) -> None:

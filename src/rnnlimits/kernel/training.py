@@ -26,14 +26,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rnnlimits._checks import (
-    finite_tensor,
-    integer_at_least,
-    non_negative_weights,
     positive,
     same_kind,
     same_size,
+    step_numbers,
 )
-from rnnlimits.kernel.loss import SquaredLoss, loss_gradient
+from rnnlimits.kernel.loss import (
+    SquaredLoss,
+    loss_gradient,
+    require_fit,
+)
 from rnnlimits.kernel.tangent import impulse_kernel
 from rnnlimits.networks.linear import (
     LinearRNN,
@@ -225,14 +227,12 @@ def curvature(
         4.0
     """
     n_lags, n_outputs, n_inputs = loss.cross.shape
+    require_fit(kernel, loss)
     if kernel.ndim == 1:
-        non_negative_weights("kernel", kernel)
-        same_kind(kernel=kernel, loss=loss.cross)
-        same_size("numbers of lags", kernel=len(kernel), loss=n_lags)
         root = torch.diag(kernel.sqrt().repeat_interleave(n_inputs))
-        gram = loss.gram.flatten(2).flatten(0, 1)
+        gram = loss.matrix
     else:
-        root = _root(kernel, loss)
+        root = _root(kernel)
         eye = torch.eye(n_outputs).to(loss.gram)
         gram = torch.einsum("kiaj,op->koiapj", loss.gram, eye)
         size = n_lags * n_outputs * n_inputs
@@ -352,24 +352,14 @@ def _checked_steps(steps: Sequence[int]) -> tuple[int, ...]:
     """Return the steps as integers, or raise unless they increase strictly from 0 or later."""
     if not len(steps):
         raise ValueError("steps must hold at least one step, got none")
-    numbers = tuple(
-        integer_at_least(f"steps[{k}]", step, 0)
-        for k, step in enumerate(steps)
-    )
+    numbers = step_numbers(steps)
     if any(b <= a for a, b in pairwise(numbers)):
         raise ValueError("steps must increase strictly")
     return numbers
 
 
-def _root(kernel: Tensor, loss: SquaredLoss) -> Float[Tensor, "m m"]:
+def _root(kernel: Tensor) -> Float[Tensor, "m m"]:
     """Return a root S of a full kernel, S Sᵀ; what round-off made negative counts as zero."""
-    finite_tensor("kernel", kernel, ("lags", "outputs", "inputs") * 2)
-    same_kind(kernel=kernel, loss=loss.cross)
-    wanted = tuple(loss.cross.shape) * 2
-    if tuple(kernel.shape) != wanted:
-        raise ValueError(
-            f"kernel must have shape {wanted} to fit the loss, got {tuple(kernel.shape)}"
-        )
     matrix = kernel.flatten(3).flatten(0, 2)
     values, vectors = torch.linalg.eigh(matrix)
     noise = 1e3 * torch.finfo(kernel.dtype).eps * float(values[-1])
