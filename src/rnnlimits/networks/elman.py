@@ -261,6 +261,31 @@ def at_labels(net: ElmanNet, labels: Int[Tensor, " n"]) -> ElmanNet:
     )
 
 
+def unchecked(
+    kind: ElmanNet,
+    a: Float[Tensor, "m d"],
+    b: Float[Tensor, "m m"],
+    c: Float[Tensor, " m"],
+    p: Float[Tensor, " m"],
+) -> ElmanNet:
+    """Return a network with these weights and masses, and the activation and scaling of ``kind``.
+
+    Nothing is checked: for the inside of a flow, and for transforms of torch.
+
+    Example:
+        >>> one = torch.ones(1)
+        >>> net = ElmanNet(torch.ones(1, 1), torch.ones(1, 1), one, one)
+        >>> unchecked(net, net.input, net.recurrent, 2 * one, one).readout.tolist()
+        [2.0]
+    """
+    net = object.__new__(ElmanNet)
+    weights = {"input": a, "recurrent": b, "readout": c, "weights": p}
+    shared = {"activation": kind.activation, "scaling": kind.scaling}
+    for name, value in (weights | shared).items():
+        object.__setattr__(net, name, value)
+    return net
+
+
 def run(net: ElmanNet, x: Float[Tensor, "batch window d"]) -> States:
     r"""Run the network over windows and keep currents :math:`z_k` and states :math:`h_k`.
 
