@@ -1,4 +1,7 @@
-"""Each settled row's test passes as the library stands, and fails once a piece of it is wrong."""
+"""The test of each settled row fails once a piece of the library is wrong.
+
+As the library stands these tests pass: they are tests of this folder, and run with it.
+"""
 
 from pathlib import Path
 
@@ -16,11 +19,9 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize("claim", SETTLED, ids=lambda claim: claim.id)
-def test_the_test_of_a_settled_row_passes(claim: Claim) -> None:
-    run_test(ROOT, claim.test)
-
-
+# Without the run-time type check: it remembers unions of classes by name, and a broken package
+# brings classes of the same names.
+@pytest.mark.untyped
 @pytest.mark.parametrize(("claim", "wrong"), BREAKS)
 def test_the_test_of_a_settled_row_notices_a_wrong_formula(claim: Claim, wrong: Break) -> None:
     with (

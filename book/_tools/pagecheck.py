@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WIDTHS = (1440, 375)
+SCHEMES = ("light", "dark")
 GRAVE = ("serious", "critical")
 
 TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"
@@ -40,6 +41,8 @@ OVERFLOW = """() => {
   return `${wide} px in ${room} px` + (late ? `, at <${late.tagName.toLowerCase()}> ` +
     late.textContent.trim().slice(0, 40) : '');
 }"""
+# The theme hears of another scheme a moment later; a page without a theme has none to turn.
+TURNED = "scheme => [undefined, scheme].includes(document.documentElement.dataset.theme)"
 # The theme lets a key reach what scrolls, a moment after the page has changed its width.
 REACHABLE = """() => [...document.querySelectorAll('pre')]
   .every(e => e.scrollWidth <= e.clientWidth || e.tabIndex >= 0)"""
@@ -106,7 +109,7 @@ class Barrier:
 
 @dataclass
 class Findings:
-    """What is wrong with one page in one colour scheme."""
+    """What is wrong with one page."""
 
     faults: list[str] = field(default_factory=list)
     barriers: set[Barrier] = field(default_factory=set)
@@ -125,13 +128,13 @@ def examine(
     axe: str,
     *,
     widths: Sequence[int] = WIDTHS,
+    schemes: Sequence[str] = SCHEMES,
     audit: bool = True,
-    structure: bool = True,
 ) -> Findings:
-    """Open the address in a fresh page and look at it at every width.
+    """Open the address in a fresh page and look at it in every scheme and at every width.
 
-    `audit` asks for axe. `structure` asks for its rules on structure, beside that on contrast:
-    they know no colour, and one scheme will do.
+    The page is set once and then changes its scheme, as it does for a reader whose machine turns
+    dark. `audit` asks for axe: contrast in every scheme; structure, which knows no colour, in one.
     """
     page = context.new_page()
     findings = Findings()
@@ -141,15 +144,29 @@ def examine(
     findings.faults += [f"not rendered: {text}" for text in page.evaluate(UNRENDERED)]
     findings.faults += [f"bad mathematics: {text}" for text in page.evaluate(FAILED)]
     page.evaluate(axe)
-    for width in _widths(page, widths):
-        overflow = page.evaluate(OVERFLOW)
-        if overflow:
-            findings.faults.append(f"overflow at {width} px: {overflow}")
-        findings.faults += [f"cut off at {width} px: {text}" for text in page.evaluate(CUT)]
+    for scheme in schemes:
+        _turn(page, scheme, findings.faults)
+        for width in _widths(page, widths):
+            overflow = page.evaluate(OVERFLOW)
+            if overflow:
+                findings.faults.append(f"overflow at {width} px, {scheme}: {overflow}")
+            cut = page.evaluate(CUT)
+            findings.faults += [f"cut off at {width} px, {scheme}: {text}" for text in cut]
     if audit:
-        findings.barriers = _audit(page, widths, structure)
+        findings.barriers = _audit(page, widths, schemes, findings.faults)
     page.close()
     return findings
+
+
+def _turn(page: "Page", scheme: str, faults: list[str]) -> None:
+    """Ask for a colour scheme; a page of the theme that does not follow is a fault."""
+    from playwright.sync_api import TimeoutError as TooLate
+
+    page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+    try:
+        page.wait_for_function(TURNED, arg=scheme, timeout=2000)
+    except TooLate:
+        faults.append(f"does not turn {scheme}")
 
 
 def _widths(page: "Page", widths: Sequence[int]) -> Iterator[int]:
@@ -158,14 +175,18 @@ def _widths(page: "Page", widths: Sequence[int]) -> Iterator[int]:
         yield width
 
 
-def _audit(page: "Page", widths: Sequence[int], structure: bool) -> set[Barrier]:
+def _audit(
+    page: "Page", widths: Sequence[int], schemes: Sequence[str], faults: list[str]
+) -> set[Barrier]:
     page.evaluate(BOXES)
-    found = [page.evaluate(CONTRAST) for _ in _widths(page, widths)]
-    if structure:
-        page.evaluate(PLAIN)
-        for _ in _widths(page, widths):
-            _settle(page)
-            found.append(page.evaluate(STRUCTURE))
+    found: list[Any] = []
+    for scheme in schemes:
+        _turn(page, scheme, faults)
+        found += [page.evaluate(CONTRAST) for _ in _widths(page, widths)]
+    page.evaluate(PLAIN)
+    for _ in _widths(page, widths):
+        _settle(page)
+        found.append(page.evaluate(STRUCTURE))
     return set().union(*map(_barriers, found))
 
 
