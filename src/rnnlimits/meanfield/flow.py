@@ -117,8 +117,8 @@ def integrate(
     r"""Return the path of one network, or of several of one width at once, on a grid of times.
 
     The method `rnnlimits.meanfield.runge_kutta.EULER` is gradient descent: with ``step``
-    :math:`\epsilon` its learning rates are :math:`n\epsilon` for a and c, :math:`n^2\epsilon` for b.
-    Weights are recorded every so many steps, from time 0 on.
+    :math:`\epsilon` its learning rates are :math:`n\epsilon` for a and c, and
+    :math:`n^2\epsilon` for b. Weights are recorded every so many steps, from time 0 on.
 
     Raises:
         TypeError: dtypes or devices differ, or a count is no integer.

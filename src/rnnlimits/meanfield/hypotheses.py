@@ -109,9 +109,9 @@ def bounded_by(net: ElmanNet, bound: float) -> Answer:
 
 
 def polynomial_misfit(activation: Activation, reach: float) -> float:
-    """Return the error of the best polynomial of degree at most 8 at
-    65 Chebyshev points of [-reach, reach], relative to the activation's
-    size there.
+    """Return how far a polynomial of degree at most 8 stays from the
+    activation on [-reach, reach], relative to the activation's size:
+    least squares at 65 Chebyshev points, largest deviation there.
 
     Raises:
         ValueError: the reach is not positive.
@@ -133,9 +133,11 @@ def polynomial_misfit(activation: Activation, reach: float) -> float:
 def bends_within(activation: Activation, reach: float) -> Answer:
     """Say whether the activation is no polynomial on (-reach, reach).
 
-    Known of the activations of the library; for another one a misfit at
-    round-off fails, and a misfit above it is left undecided, since the
-    polynomial may have a degree above 8.
+    Known of the activations of the library. For another one a misfit
+    above round-off is left undecided, since the polynomial may have a
+    degree above 8; a misfit at round-off fails, unless the activation
+    is smooth and a polynomial of that degree misses it on [-8, 8]: on a
+    short interval the logistic function looks like one.
 
     Raises:
         ValueError: the reach is not positive.
@@ -151,9 +153,12 @@ def bends_within(activation: Activation, reach: float) -> Answer:
         return Answer("holds", why, misfit)
     if activation.name == "relu":
         return Answer("holds", "a kink at zero", misfit)
-    if misfit < 1e-13:
+    farther = max(8.0, reach) if activation.smooth else reach
+    if polynomial_misfit(activation, farther) < 1e-13:
         why = f"a polynomial of degree at most {_DEGREE}, to round-off"
         return Answer("fails", why, misfit)
+    if misfit < 1e-13:
+        return Answer("undecided", "it bends farther out", misfit)
     return Answer("undecided", "no polynomial of low degree", misfit)
 
 
@@ -178,8 +183,9 @@ def keeps_past(
         >>> keeps_past(net, x).state
         'holds'
     """
-    currents = run(net, x).currents[-1]
-    heard = currents - x[:, -1] @ net.input.T
+    before, _ = net.scaling.factors(net.width)
+    earlier = run(net, x).hidden[:-1][-1:].sum(dim=0)  # or zero
+    heard = before * (earlier * net.weights) @ net.recurrent.T
     return separated(torch.cat([x[:, -1], heard], dim=1), x)
 
 
@@ -278,6 +284,8 @@ def independent_features(h: Float[Tensor, "batch m"]) -> Answer:
         return Answer("holds", "full rank beyond round-off", least)
     if bool((h == 0).all(dim=1).any()):
         return Answer("fails", "a window without features", least)
-    if len(torch.unique(h, dim=0)) < n:
+    i, j = torch.triu_indices(n, n, 1)
+    apart = (h[i] - h[j]).abs().amax(dim=1)
+    if float(apart.min()) <= 16 * eps * float(h.abs().max()):
         return Answer("fails", "two windows with one feature", least)
     return Answer("undecided", "an eigenvalue like round-off", least)
