@@ -26,13 +26,13 @@ from rnnlimits.networks.measures import gauss_legendre
 @dataclass(frozen=True)
 class HalfDuplex:
     r"""A law of bounded recurrent matrices: each neuron either speaks or
-    listens, by a fair coin :math:`\epsilon`, and hears with a gain
+    listens, by a fair coin :math:`\chi`, and hears with a gain
     :math:`\kappa`,
 
     .. math::
 
-        b(\omega, \omega') = \kappa(\omega)\, (1 - \epsilon(\omega))\,
-            \epsilon(\omega').
+        b(\omega, \omega') = \kappa(\omega)\, (1 - \chi(\omega))\,
+            \chi(\omega').
 
     Input weight uniform on [0, K], bias on [-K, K], gain on [0, K]; all
     independent. Untied, coins and gains are drawn afresh at each step.
@@ -92,7 +92,7 @@ class HalfDuplex:
     ) -> Float[Tensor, "batch 1"]:
         r"""Return what listeners hear at the last step when the network
         is infinitely wide,
-        :math:`M_{-1} = \int \epsilon\, h_{-1}\, dP`. Untied
+        :math:`M_{-1} = \int \chi\, h_{-1}\, dP`. Untied
 
         .. math::
 
@@ -164,7 +164,7 @@ def _memories(
     """Iterate M = spoken * (heard[0] E s(ax + β) + heard[1] E s(ax + β + κM))."""
     finite_tensor("x", x, ("batch", "window", "inputs"))
     same_size("input channels", x=x.shape[2], law=1)
-    integer_at_least("window", x.shape[1], 2)
+    integer_at_least("length of windows", x.shape[1], 2)
     cube = gauss_legendre(n_nodes, 3, dtype=x.dtype, device=x.device)
     u, p = law.bound * cube.labels, cube.weights
     shares = [*heard, 0.0][:2]
@@ -174,5 +174,5 @@ def _memories(
         s = law.activation.value
         deaf, open_ = s(bare), s(bare + memory * u[:, 2])
         mixed = shares[0] * deaf + shares[1] * open_
-        memory = spoken * (mixed @ p)[:, None]
+        memory = spoken * (mixed * p).sum(dim=1, keepdim=True)
     return memory

@@ -181,13 +181,16 @@ def price(found: Features, error: float) -> float:
             f"and 1, got {error}"
         )
 
-    def missing(log_ridge: float) -> float:
-        return found.error(math.exp(log_ridge)) - error
-
-    low, high = math.log(1e-13 * top), math.log(top) + 20.0
-    while missing(high) < 0:
-        high += 10.0
-    ridge, _ = brentq(missing, low, high, xtol=1e-12, full_output=True)
+    # A ridge of top * t leaves at least t² / (1 + t²) of the target.
+    enough = math.sqrt(error / (1 - error))
+    low, high = math.log(1e-13 * top), math.log(1.01 * enough * top)
+    ridge, _ = brentq(
+        lambda t: found.error(math.exp(t)) - error,
+        low,
+        high,
+        xtol=1e-12,
+        full_output=True,
+    )
     return found.size(math.exp(ridge))
 
 
@@ -257,7 +260,8 @@ def lag_price(
 
     The input at lag j must be independent of the others, of any centred
     law; :math:`\ell` is the Lipschitz constant of the activation. As
-    :math:`\|c\|_{L^2(P)}` is no less, it obeys the bound too.
+    :math:`\|c\|_{L^2(P)}` is no less, it obeys the bound too; `price`
+    gives it relative to the norm of the target.
 
     Raises:
         TypeError: ``lag`` is no integer.

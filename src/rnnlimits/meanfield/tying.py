@@ -204,7 +204,7 @@ class GaussianWeights:
 def gaussian_limit(
     law: GaussianWeights,
     x: Float[Tensor, "batch window d"],
-    n_nodes: int = 40,
+    n_nodes: int = 80,
 ) -> Float[Tensor, "batch batch"]:
     r"""Return the limit of :math:`\frac1n \sum_i h_0(x) h_0(x')` as the
     width grows, tied and untied alike:
@@ -215,6 +215,9 @@ def gaussian_limit(
         (u, u') \sim N(0, K_k), \qquad
         K_k = \nu_a\, x_k \cdot x'_k + \nu_b\, \Sigma_{k-1},
         \qquad \Sigma_{-L} = 0.
+
+    The averages are taken by Gauss-Hermite quadrature, which needs more
+    nodes the larger the variances; compare two numbers of nodes.
 
     Raises:
         TypeError: ``x`` is no tensor, ``n_nodes`` no integer.
