@@ -1,0 +1,338 @@
+r"""A simulated stand-in for the S1 recording, and files of it in the two published formats.
+
+Published of S1, and kept: 52 neurons, 51 minutes in bins of 50 ms (61 339 bins), mean and median
+rates of 9.3 and 6.3 spikes a second. Everything else is a choice, named here: a hand that reaches
+from target to target along paths of least jerk, and counts that are Poisson given the hand's
+velocities, with log-linear tuning to a direction over three neighbouring lags.
+"""
+
+import math
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import scipy.io
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from scipy.optimize import root_scalar
+from scipy.stats import norm
+
+from rnnlimits._checks import integer_at_least, same_size
+from rnnlimits.data.recording import Provenance, Recording
+
+PUBLISHED_BINS = 61_339
+PUBLISHED_NEURONS = 52
+MEAN_RATE = 9.3
+MEDIAN_RATE = 6.3
+BIN = 0.05
+# Choices. Targets lie in a square of this side (cm); a reach takes so
+# long, a rest so long (s); tuning spans lags (bins, negative: the
+# spikes come first) and depths (log rate at one standard deviation).
+SIDE = 20.0
+REACH_TIMES = (0.6, 1.2)
+REST_TIMES = (0.1, 0.4)
+LAGS = (-4, 2)
+LAG_WEIGHTS = (0.25, 0.5, 0.25)
+DEPTHS = (0.1, 0.6)
+SAMPLES = 4
+SIMULATED = Provenance(
+    file="",
+    sha256="",
+    address="",
+    citation="simulated; no animal was recorded",
+)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How simulated neurons follow the hand: the ground truth of a simulated recording.
+
+    ``rates`` in spikes a second, ``directions`` in radians, ``depths`` of log rate, and the middle
+    ``lags`` in bins: neuron i's log rate at bin t follows the velocity at bins around t minus lag.
+
+    Raises:
+        ValueError: lengths differ.
+
+    Example:
+        >>> one = np.ones(1)
+        >>> Tuning(one, one, one, np.array([-2])).lags.tolist()
+        [-2]
+    """
+
+    rates: Float[np.ndarray, " neurons"]
+    directions: Float[np.ndarray, " neurons"]
+    depths: Float[np.ndarray, " neurons"]
+    lags: Int[np.ndarray, " neurons"]
+
+    def __post_init__(self) -> None:
+        same_size(
+            "numbers of neurons",
+            rates=len(self.rates),
+            directions=len(self.directions),
+            depths=len(self.depths),
+            lags=len(self.lags),
+        )
+
+
+def published_rates(
+    n_neurons: int = PUBLISHED_NEURONS,
+) -> Float[np.ndarray, " neurons"]:
+    r"""Return rates with exactly the published mean 9.3 and median 6.3 spikes a second.
+
+    A log-normal law has median :math:`e^\mu` and mean :math:`e^{\mu + \sigma^2/2}`, hence
+    :math:`\sigma^2 = 2 \log(9.3/6.3) \approx 0.78`. The rates are its quantiles at
+    :math:`(i + \tfrac12)/n`, divided by their own median, with the :math:`\sigma` at which the
+    mean of the finitely many is 9.3 (it grows with :math:`\sigma`, and is unique).
+
+    Raises:
+        TypeError: ``n_neurons`` is no integer.
+        ValueError: it is below 3: of fewer, mean and median agree.
+
+    Example:
+        >>> rates = published_rates()
+        >>> round(float(rates.mean()), 9), round(float(np.median(rates)), 9)
+        (9.3, 6.3)
+    """
+    integer_at_least("n_neurons", n_neurons, 3)
+    z = norm.ppf((np.arange(n_neurons) + 0.5) / n_neurons)
+
+    def rates(sigma: float) -> NDArray[np.float64]:
+        shape = np.exp(sigma * z)
+        return MEDIAN_RATE * shape / np.median(shape)
+
+    limit = math.sqrt(2 * math.log(MEAN_RATE / MEDIAN_RATE))
+    found = root_scalar(
+        lambda sigma: rates(sigma).mean() - MEAN_RATE,
+        bracket=(0, 4 * limit),
+        xtol=1e-14,
+    )
+    return rates(float(found.root))
+
+
+def draw_tuning(
+    generator: np.random.Generator, n_neurons: int = PUBLISHED_NEURONS
+) -> Tuning:
+    """Draw the tuning of so many neurons: the published rates in random order, uniform directions,
+    depths and lags.
+
+    Raises:
+        TypeError: ``n_neurons`` is no integer.
+        ValueError: it is below 3.
+
+    Example:
+        >>> from rnnlimits.random import stream
+        >>> round(float(draw_tuning(stream(0)).rates.mean()), 9)
+        9.3
+    """
+    rates = published_rates(n_neurons)
+    return Tuning(
+        rates=generator.permutation(rates),
+        directions=generator.uniform(0, 2 * np.pi, n_neurons),
+        depths=generator.uniform(*DEPTHS, n_neurons),
+        lags=generator.integers(LAGS[0], LAGS[1] + 1, n_neurons),
+    )
+
+
+def reach_velocities(
+    generator: np.random.Generator, bins: int
+) -> Float[np.ndarray, "bins 2"]:
+    r"""Return the velocities, averaged over bins, of a hand that reaches from target to target.
+
+    Targets are uniform in a square. A reach of duration :math:`d` from :math:`a` to :math:`b` is
+    the path of least jerk, :math:`a + (b - a)(10 s^3 - 15 s^4 + 6 s^5)` with :math:`s = t/d`; the
+    hand rests after it. The average over a bin is the difference of positions, and so exact.
+
+    Raises:
+        TypeError: ``bins`` is no integer.
+        ValueError: it is below 1.
+
+    Example:
+        >>> from rnnlimits.random import stream
+        >>> reach_velocities(stream(0), 30).shape
+        (30, 2)
+    """
+    integer_at_least("bins", bins, 1)
+    shortest = REACH_TIMES[0] + REST_TIMES[0]
+    n_reaches = math.ceil(bins * BIN / shortest) + 1
+    targets = generator.uniform(-SIDE / 2, SIDE / 2, (n_reaches + 1, 2))
+    moving = generator.uniform(*REACH_TIMES, n_reaches)
+    resting = generator.uniform(*REST_TIMES, n_reaches)
+    starts = np.cumsum(moving + resting) - (moving + resting)
+    times = BIN * np.arange(bins + 1)
+    k = np.searchsorted(starts, times, side="right") - 1
+    s = np.minimum((times - starts[k]) / moving[k], 1)[:, None]
+    rise = s**3 * (10 - 15 * s + 6 * s**2)
+    positions = targets[k] + (targets[k + 1] - targets[k]) * rise
+    return np.diff(positions, axis=0) / BIN
+
+
+def expected_counts(
+    tuning: Tuning, velocities: Float[np.ndarray, "bins 2"]
+) -> Float[np.ndarray, "bins neurons"]:
+    r"""Return the mean counts given the velocities,
+
+    .. math::
+
+        \lambda_{it} = r_i w\, \frac{e^{g_{it}}}{\langle e^{g_i} \rangle}, \qquad
+        g_{it} = d_i \sum_{k=-1}^{1} c_k\, u_i \cdot v_{t - \ell_i - k} / \sigma_v,
+
+    with bins of width :math:`w`, unit vectors :math:`u_i`, weights :math:`c = (¼, ½, ¼)`,
+    :math:`\sigma_v` the root mean square of one component, and the average over all bins; so a
+    neuron's mean over the recording is :math:`r_i w` exactly. Beyond its ends the hand rests.
+
+    Raises:
+        ValueError: the hand never moves.
+
+    Example:
+        >>> one = Tuning(np.array([8.0]), np.zeros(1), np.ones(1), np.array([0]))
+        >>> counts = expected_counts(one, np.array([[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]]))
+        >>> round(float(counts.mean() / BIN), 9), int(counts.argmax())
+        (8.0, 0)
+    """
+    size = math.sqrt(float((velocities**2).mean()))
+    if size == 0:
+        raise ValueError("velocities must move, got zeros only")
+    reach = max(abs(lag) for lag in LAGS) + 1
+    reach = max(reach, int(np.abs(tuning.lags).max()) + 1)
+    padded = np.pad(velocities / size, ((reach, reach), (0, 0)))
+    n_bins = len(velocities)
+    mean = np.empty((n_bins, len(tuning.rates)))
+    for i, lag in enumerate(tuning.lags):
+        angle = tuning.directions[i]
+        along = padded @ [math.cos(angle), math.sin(angle)]
+        drive = sum(
+            weight * along[first : first + n_bins]
+            for weight, first in zip(
+                LAG_WEIGHTS,
+                (reach - lag + 1, reach - lag, reach - lag - 1),
+                strict=True,
+            )
+        )
+        rate = np.exp(tuning.depths[i] * drive)
+        mean[:, i] = tuning.rates[i] * BIN * rate / rate.mean()
+    return mean
+
+
+def simulated_s1(
+    generator: np.random.Generator,
+    bins: int = PUBLISHED_BINS,
+    tuning: Tuning | None = None,
+) -> Recording:
+    """Simulate a recording with the published statistics of S1; its name says that it is simulated.
+
+    Without ``tuning`` one is drawn first. All bins make one reach, as in S1.
+
+    Raises:
+        TypeError: ``generator`` is no numpy generator, or ``bins`` no integer.
+        ValueError: ``bins`` is below 1.
+
+    Example:
+        >>> from rnnlimits.random import stream
+        >>> simulated_s1(stream(0), bins=100).name
+        'simulated S1'
+    """
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(
+            "generator must be a numpy Generator, got "
+            f"{type(generator).__name__}"
+        )
+    drawn = draw_tuning(generator) if tuning is None else tuning
+    velocities = reach_velocities(generator, bins)
+    counts = generator.poisson(expected_counts(drawn, velocities))
+    return Recording(
+        name="simulated S1",
+        counts=torch.from_numpy(counts.astype(np.float64)),
+        velocities=torch.from_numpy(velocities),
+        reach=torch.zeros(bins, dtype=torch.int64),
+        count_unit="spikes per bin",
+        velocity_unit="cm/s",
+        bin_unit="50 ms",
+        provenance=SIMULATED,
+    )
+
+
+def write_pickle(
+    recording: Recording, path: str | Path, protocol: int = 2
+) -> None:
+    """Write counts and velocities as S1 is published in bins: a pickle of a list of two arrays.
+
+    The file takes its name only when it is complete.
+
+    Raises:
+        ValueError: there is no such protocol.
+
+    Example:
+        >>> from rnnlimits.random import stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_pickle(simulated_s1(stream(0), 5), f"{folder}/made.pickle")
+        ...     os.listdir(folder)
+        ['made.pickle']
+    """
+    arrays = [recording.counts.numpy(), recording.velocities.numpy()]
+    _write(path, lambda file: pickle.dump(arrays, file, protocol))
+
+
+def write_matlab(recording: Recording, path: str | Path) -> None:
+    """Write a recording in 50 ms bins as S1 is published raw: ``spike_times``, ``vels``,
+    ``vel_times``.
+
+    Spikes are spread evenly within their bin, and every bin holds four equal velocities, the first
+    of all at time 0 and one more after the last bin: so that binning gives the recording back.
+
+    Raises:
+        ValueError: a count is not a whole number.
+
+    Example:
+        >>> from rnnlimits.random import stream
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_matlab(simulated_s1(stream(0), 5), f"{folder}/made.mat")
+        ...     sorted(name for name, _, _ in scipy.io.whosmat(f"{folder}/made.mat"))
+        ['spike_times', 'vel_times', 'vels']
+    """
+    counts = recording.counts.numpy()
+    if not np.array_equal(counts, np.round(counts)):
+        raise ValueError("counts must be whole numbers, got a fraction")
+    n_bins = len(counts)
+    offsets = np.arange(1, SAMPLES + 1) / (SAMPLES + 1)
+    times = (np.arange(n_bins)[:, None] + offsets).ravel()
+    times[0] = 0
+    vels = recording.velocities.numpy().repeat(SAMPLES, axis=0)
+    trains = np.empty((counts.shape[1], 1), dtype=object)
+    for i, column in enumerate(counts.T.astype(np.int64)):
+        trains[i, 0] = BIN * _spread(column)[:, None]
+    variables: dict[str, Any] = {
+        "spike_times": trains,
+        "vels": np.concatenate([vels, vels[-1:]]),
+        "vel_times": BIN
+        * np.append(times, n_bins + offsets[0])[:, None],
+    }
+    _write(path, lambda file: scipy.io.savemat(file, variables))
+
+
+def _spread(column: Int[np.ndarray, " bins"]) -> NDArray[np.float64]:
+    """Return spike times in bins: the k-th of m spikes at (k + 1) / (m + 1)."""
+    bins = np.repeat(np.arange(len(column)), column)
+    first = np.repeat(np.cumsum(column) - column, column)
+    rank = np.arange(len(bins)) - first
+    return bins + (rank + 1) / (column[bins] + 1)
+
+
+def _write(
+    path: str | Path, writer: Callable[[BinaryIO], object]
+) -> None:
+    """Write under another name, and rename when all is written."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            writer(file)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,174 @@
+"""The simulated stand-in: published statistics, known tuning, files that give it back."""
+
+import math
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlimits.data.macaque import S1_PICKLE, S1_RAW, s1_from_pickle, s1_from_spikes
+from rnnlimits.data.simulated import (
+    BIN,
+    LAG_WEIGHTS,
+    PUBLISHED_BINS,
+    PUBLISHED_NEURONS,
+    REACH_TIMES,
+    SIDE,
+    Tuning,
+    draw_tuning,
+    expected_counts,
+    published_rates,
+    reach_velocities,
+    simulated_s1,
+    write_matlab,
+    write_pickle,
+)
+from rnnlimits.random import stream
+
+
+@pytest.mark.parametrize("neurons", [3, 4, 52, 53, 1001])
+def test_rates_have_the_published_mean_and_median(neurons: int) -> None:
+    rates = published_rates(neurons)
+    assert rates.mean() == pytest.approx(9.3, rel=1e-12)
+    assert np.median(rates) == pytest.approx(6.3, rel=1e-12)
+    assert rates.min() > 0
+
+
+def test_many_rates_are_log_normal() -> None:
+    wanted = math.sqrt(2 * math.log(9.3 / 6.3))
+    spreads = [float(np.log(published_rates(n)).std()) for n in (100, 1000, 10_000)]
+    errors = [abs(spread - wanted) for spread in spreads]
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 1e-3
+
+
+def test_the_published_size() -> None:
+    minutes = PUBLISHED_BINS * BIN / 60
+    assert round(minutes) == 51
+    assert PUBLISHED_NEURONS == 52
+
+
+def test_the_hand_stays_in_its_square_and_keeps_its_speed(seed: int) -> None:
+    velocities = reach_velocities(stream(seed), 5000)
+    positions = np.vstack([np.zeros(2), np.cumsum(velocities * BIN, axis=0)])
+    assert np.ptp(positions, axis=0).max() <= SIDE * (1 + 1e-12)
+    # A path of least jerk moves at most at 15/8 of its mean speed.
+    assert np.abs(velocities).max() <= 15 / 8 * SIDE / REACH_TIMES[0]
+    resting = np.abs(velocities).max(axis=1) < 1e-9
+    assert 0.02 < resting.mean() < 0.4
+    # Acceleration is at most 10/sqrt(3) distances over the duration squared.
+    steepest = 10 / math.sqrt(3) * SIDE / REACH_TIMES[0] ** 2
+    assert np.abs(np.diff(velocities, axis=0)).max() <= BIN * steepest
+
+
+def test_expected_counts_follow_the_formula(seed: int) -> None:
+    tuning = draw_tuning(stream(seed, "tuning"))
+    velocities = reach_velocities(stream(seed, "hand"), 200)
+    found = expected_counts(tuning, velocities)
+    size = np.sqrt(np.mean(velocities**2))
+    for i in (0, 17, 51):
+        unit = np.array([np.cos(tuning.directions[i]), np.sin(tuning.directions[i])])
+        drive = np.zeros(200)
+        for t in range(200):
+            for k, weight in zip((-1, 0, 1), LAG_WEIGHTS, strict=True):
+                source = t - int(tuning.lags[i]) - k
+                if 0 <= source < 200:
+                    drive[t] += weight * float(velocities[source] @ unit) / size
+        rate = np.exp(tuning.depths[i] * drive)
+        wanted = tuning.rates[i] * BIN * rate / rate.mean()
+        np.testing.assert_allclose(found[:, i], wanted, rtol=1e-12)
+    np.testing.assert_allclose(found.mean(axis=0), tuning.rates * BIN, rtol=1e-12)
+
+
+def test_lags_may_be_longer_than_the_drawn_ones() -> None:
+    one = np.ones(1)
+    velocities = reach_velocities(stream(0), 50)
+    late = expected_counts(Tuning(one, one, one, np.array([9])), velocities)
+    now = expected_counts(Tuning(one, one, one, np.array([0])), velocities)
+    ratio = late[10:] / now[1:-9]
+    np.testing.assert_allclose(ratio, float(ratio[0, 0]), rtol=1e-12)
+
+
+def test_counts_are_poisson_around_the_expected(seed: int) -> None:
+    tuning = draw_tuning(stream(seed, "tuning"))
+    bins = 6000
+    made = simulated_s1(stream(seed, "counts"), bins, tuning)
+    velocities = made.velocities.numpy()
+    expected = expected_counts(tuning, velocities)
+    total = made.counts.numpy().sum(axis=0)
+    z = (total - expected.sum(axis=0)) / np.sqrt(expected.sum(axis=0))
+    assert np.abs(z).max() < 4.5
+    # (N - m)^2 / m has mean 1 and variance 2 + 1/m.
+    squares = (made.counts.numpy() - expected) ** 2 / expected
+    error = math.sqrt(float((2 + 1 / expected).sum())) / expected.size
+    assert abs(squares.mean() - 1) < 4.5 * error
+
+
+def test_a_simulated_recording_says_so(seed: int) -> None:
+    made = simulated_s1(stream(seed), 40)
+    assert made.name.startswith("simulated")
+    assert "simulated" in made.provenance.citation
+    assert (made.n_bins, made.n_neurons) == (40, 52)
+    assert made.reaches.tolist() == [0]
+    assert torch.equal(made.counts, simulated_s1(stream(seed), 40).counts)
+    assert simulated_s1(stream(seed), 1).n_bins == 1
+
+
+@pytest.mark.untyped
+def test_simulations_are_refused() -> None:
+    with pytest.raises(TypeError, match="generator must be a numpy Generator, got int"):
+        simulated_s1(0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="bins must be at least 1, got 0"):
+        simulated_s1(stream(0), 0)
+    with pytest.raises(ValueError, match="n_neurons must be at least 3, got 2"):
+        published_rates(2)
+    with pytest.raises(ValueError, match="rates has 1, directions has 2"):
+        Tuning(np.ones(1), np.ones(2), np.ones(1), np.ones(1, dtype=int))
+    with pytest.raises(ValueError, match="velocities must move, got zeros only"):
+        expected_counts(draw_tuning(stream(0)), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_the_pickle_gives_the_recording_back(protocol: int, tmp_path: Path) -> None:
+    made = simulated_s1(stream(0), 60)
+    write_pickle(made, tmp_path / S1_PICKLE.file, protocol)
+    found = s1_from_pickle(tmp_path)
+    assert torch.equal(found.counts, made.counts)
+    assert torch.equal(found.velocities, made.velocities)
+    assert [path.name for path in tmp_path.iterdir()] == [S1_PICKLE.file]
+
+
+@pytest.mark.parametrize("bins", [1, 2, 300, 4000])
+def test_the_spike_times_give_the_recording_back(bins: int, tmp_path: Path) -> None:
+    made = simulated_s1(stream(bins), bins)
+    write_matlab(made, tmp_path / S1_RAW.file)
+    found = s1_from_spikes(tmp_path)
+    assert torch.equal(found.counts, made.counts)
+    assert torch.equal(found.velocities, made.velocities)
+
+
+def test_an_interrupted_writer_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = simulated_s1(stream(0), 5)
+    with pytest.raises(ValueError, match="protocol"):
+        write_pickle(made, tmp_path / "file", 99)
+
+    def breaks(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pickle, "dump", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        write_pickle(made, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rates_have_no_spike_times(tmp_path: Path) -> None:
+    made = simulated_s1(stream(0), 5)
+    half = replace(made, counts=made.counts + 0.5)
+    with pytest.raises(ValueError, match="counts must be whole numbers, got a fraction"):
+        write_matlab(half, tmp_path / "file.mat")
+    assert list(tmp_path.iterdir()) == []
