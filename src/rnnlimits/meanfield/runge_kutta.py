@@ -79,10 +79,23 @@ def plus(w: Weights, change: Weights, factor: float) -> Weights:
 
 
 def flattened(w: Weights) -> NDArray[np.float64]:
+    """Return all weights in one vector: input, recurrent, readout, each by rows.
+
+    Example:
+        >>> flattened((torch.ones(1, 2), torch.zeros(1, 1), torch.ones(1))).tolist()
+        [1.0, 1.0, 0.0, 1.0]
+    """
     return torch.cat([block.flatten() for block in w]).double().numpy()
 
 
 def unflattened(flat: NDArray[np.float64], like: Weights) -> Weights:
+    """Return the weights of such a vector, in shapes and dtype those of ``like``.
+
+    Example:
+        >>> like = torch.ones(1, 2), torch.zeros(1, 1), torch.ones(1)
+        >>> unflattened(flattened(like), like)[0].tolist()
+        [[1.0, 1.0]]
+    """
     kinds = [block.numel() for block in like]
     parts = torch.from_numpy(flat).to(like[0].dtype).split(kinds)
     a, b, c = (
