@@ -361,8 +361,10 @@ def test_the_real_recording_of_m(recordings: str) -> None:
         assert float((steps - steps.round()).abs().max()) < 1e-10
         sizes = lengths_of(made)
         assert (min(sizes), max(sizes)) == (shortest, 11)
-        runs = 1 + int((np.diff(label.astype(int)) != 0).sum())
-        assert len(sizes) == runs + doubles
+        changes = np.diff(label, prepend=np.nan, append=np.nan) != 0
+        runs = np.diff(np.flatnonzero(changes))
+        assert len(sizes) == len(runs) + doubles
+        assert (runs > 11).sum() == (runs >= 14).sum() == doubles
         speed = made.velocities.norm(dim=1)
         for start, stop in spans(made.reach).tolist():
             assert len(set(label[start:stop])) == 1

@@ -91,6 +91,13 @@ def test_a_missing_variable_is_named() -> None:
         read_matlab(written(), ["x"], "f.mat")
 
 
+def test_two_variables_of_one_name_are_refused() -> None:
+    # What is listed last would be read first: the kind of one, the content of the other.
+    both = written(x="text") + written(x=1.0)[128:]
+    with pytest.raises(ValueError, match=r"f.mat must hold every variable once, got x, x"):
+        read_matlab(both, ["x"], "f.mat")
+
+
 def test_a_huge_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matlab, "MAX_ENTRIES", 5)
     with pytest.raises(ValueError, match=r"x in f.mat must have at most 5 entries, got shape"):

@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -202,12 +203,16 @@ DTYPE = KIND + b"(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
         (b"cnumpy\ndtype\n(C\x02f8tR.", "_Kind"),
         (RECONSTRUCT + b"(cnumpy\ndtype\n(I0\ntS'b'\ntR.", "no plain array"),
         (RECONSTRUCT + b"(I1\ntR.", "no plain array"),
-        (RECONSTRUCT + b"I1\nR.", "damaged"),
+        (RECONSTRUCT + b"I1\nR.", "a call with int"),
+        (b"cnumpy\ndtype\nS'aaaa'\nR.", "a call with str"),
+        (b"cnumpy\ndtype\n(S'" + b"a" * 17 + b"'\ntR.", "a name of 17 characters"),
+        (EMPTY + b"(I1\n(Nt" + DTYPE + b"I00\nS''\ntb.", "that is not of integers"),
         (RECONSTRUCT + b"]b.", "a state for function"),
         (b"cnumpy\ndtype\n(N]tb.", "a state for type"),
         (b"I1\n(tR.", "a call of int"),
         (b"c_codecs\nencode\n(V1\nS'utf8'\ntR.", "encoding 'utf8'"),
-        (b"c_codecs\nencode\n(V1\nS'latin1'\ntR.", "bytes"),
+        (b"c_codecs\nencode\n(V1\nS'latin1'\ntR.", "nothing else, got str"),
+        (b"c_codecs\nencode\n(I1\nS'latin1'\ntR.", "int in place of text"),
         (b"\x80\x04" + text("os") + text("system") + b"\x93.", "os.system"),
         (b"\x80\x04" + text("numpy") + text("ndarray.tofile") + b"\x93.", "ndarray.tofile"),
         (b"(dS'a'\nI1\ns.", "damaged"),
@@ -225,6 +230,40 @@ def test_hostile_programs_are_refused(data: bytes, words: str) -> None:
     with nothing_runs(), pytest.raises(ValueError, match=words) as raised:
         read_arrays(data)
     assert len(str(raised.value)) < 400
+
+
+def test_a_program_is_short() -> None:
+    arrays = [[COUNTS + 16 * i + j for j in range(16)] for i in range(16)]
+    for protocol in range(6):
+        same(read_arrays(pickle.dumps(arrays, protocol)), arrays)
+    for step in (b"(", b"N", b"]", b"N\x85", b"\x94"):
+        with pytest.raises(ValueError, match="more than 32768 instructions"):
+            read_arrays(b"]" + step * 2**15 + b".")
+
+
+def test_copies_are_not_asked_for() -> None:
+    # A tuple of a tuple twice, forty times over: nobody can write it out.
+    doubled = b"(Ntp0\n" + b"".join(b"(g%d\ng%d\ntp%d\n" % (k, k, k + 1) for k in range(40))
+    shaped = EMPTY + b"(I1\ng40\n" + DTYPE + b"I00\nS''\ntb."
+    with pytest.raises(ValueError, match="a shape that is not of integers"):
+        read_arrays(b"(" + doubled + b"l" + shaped)
+    long = b"X" + struct.pack("<i", 2**22) + b"a" * 2**22
+    calls = b"c_codecs\nencode\np0\n(" + long + b"S'latin1'\ntp1\n" + b"g0\ng1\nR" * 9000 + b"."
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="nothing else, got str"):
+        read_arrays(calls)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * len(calls)
+
+
+def test_arrays_do_not_share_their_bytes() -> None:
+    bytes_once = b"S'" + b"a" * 800 + b"'\np0\n"
+    one = EMPTY + b"(I1\n(I100\nt" + DTYPE + b"I00\n%stb"
+    data = b"(" + one % bytes_once + b"%st."
+    assert len(read_arrays(data % b"")) == 1
+    with pytest.raises(ValueError, match="arrays that share their bytes"):
+        read_arrays(data % (one % b"g0\n" * 9))
 
 
 def test_a_writeable_buffer_is_read() -> None:

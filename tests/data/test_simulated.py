@@ -129,6 +129,13 @@ def test_simulations_are_refused() -> None:
         Tuning(np.ones(1), np.ones(2), np.ones(1), np.ones(1, dtype=int))
     with pytest.raises(ValueError, match="velocities must move, got zeros only"):
         expected_counts(draw_tuning(stream(0)), np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="velocities must be finite"):
+        expected_counts(draw_tuning(stream(0)), np.full((3, 2), np.nan))
+    one = np.ones(1)
+    with pytest.raises(ValueError, match="rates must be at least 0, got -1"):
+        Tuning(-one, one, one, np.ones(1, dtype=int))
+    with pytest.raises(ValueError, match="depths must be finite"):
+        Tuning(one, one, one * np.inf, np.ones(1, dtype=int))
 
 
 @pytest.mark.parametrize("protocol", range(6))

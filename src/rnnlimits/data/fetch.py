@@ -59,7 +59,7 @@ def fetch(
     Raises:
         FileNotFoundError: the file is nowhere and its address or checksum is not known; the
             message says what to fetch, from where, and where to put it.
-        ValueError: the checksum differs from the published one, or the file is above 1 GiB.
+        ValueError: the checksum differs from the known one, or the file is above 1 GiB.
         requests.RequestException: the download fails.
 
     Example:
@@ -74,7 +74,9 @@ def fetch(
         if path.is_file():
             return _verified(path, source)
     if folder is not None or source.sha256 is None:
-        raise FileNotFoundError(_missing(source, searched))
+        raise FileNotFoundError(
+            _missing(source, searched, folder is None)
+        )
     path = pooch.retrieve(
         source.address,
         known_hash=f"sha256:{source.sha256}",
@@ -108,17 +110,22 @@ def _http() -> Downloader:
     return pooch.HTTPDownloader(progressbar=sys.stderr.isatty())
 
 
-def _missing(source: Source, searched: list[Path]) -> str:
+def _missing(
+    source: Source, searched: list[Path], by_name: bool
+) -> str:
     """Say what to fetch, from where, and where to put it."""
     places = " or ".join(str(each) for each in searched)
+    other = (
+        f", or into a folder that the environment variable {VARIABLE} "
+        "names"
+    )
     return " ".join(
         part
         for part in (
             f"{source.file} is not in {places}.",
             source.steps,
             f"It is offered at {source.address};",
-            f"put it into {searched[0]}, or into a folder that the "
-            f"environment variable {VARIABLE} names.",
+            f"put it into {searched[0]}{other if by_name else ''}.",
         )
         if part
     )

@@ -6,7 +6,7 @@ al., as a pickle of counts and velocities in bins of 50 ms, and as a MATLAB file
 Dyer et al. as reaches laid end to end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,7 @@ M_LONGEST = 11
 MAX_BINS = 2**24
 
 
-def s1_from_pickle(
-    folder: str | Path | None = None,
-) -> Recording:
+def s1_from_pickle(folder: str | Path | None = None) -> Recording:
     """Read S1 as published in bins: a pickle of counts (bins × 52) and velocities (bins × 2).
 
     The pickle is read by `read_arrays`, which runs nothing. Its checksum is not published: it is
@@ -119,8 +117,9 @@ def s1_from_spikes(
 
     Raises:
         FileNotFoundError: the file is not there; the message says how it is had.
+        TypeError: ``width`` is no number.
         ValueError: the file is damaged, a variable is missing or not made of numbers, a bin holds
-            no velocity, or a shape is wrong.
+            no velocity, a shape is wrong, or ``width`` is not positive.
 
     Example:
         >>> import tempfile
@@ -191,10 +190,11 @@ def binned(
     r"""Count the spikes and average the velocities in bins of one width.
 
     Edges stand at :math:`t_1, t_1 + w, \dots`, as far as they lie before the last time of a
-    velocity: these are the published edges. A velocity on an edge belongs to the bin that it
-    opens; the published code leaves it out.
+    velocity: these are the published edges. What lies on an edge belongs to the bin that it opens;
+    on the last, a spike still counts. The published code leaves out velocities on edges.
 
     Raises:
+        TypeError: the width is no number.
         ValueError: the times do not increase, a time or a velocity is not finite, lengths differ,
             the width is not positive, there is no whole bin, or a bin holds no velocity.
 
@@ -282,7 +282,13 @@ def m1_chewie(
 
     Raises:
         FileNotFoundError: ``folder`` is given, and the file is not in it.
-        ValueError: the checksum is wrong, or the content not as described.
+        ValueError: the checksum is wrong.
+        requests.RequestException: no folder is given, and the download fails.
+
+    Example:
+        >>> m1_chewie("/nowhere")
+        Traceback (most recent call last):
+        FileNotFoundError: chewie_demo.mat is not in /nowhere. It is offered at https://...
     """
     return _m1("M1, animal C", C_FILE, _c_reaches, folder, downloader)
 
@@ -297,12 +303,19 @@ def m1_mihi(
     Inferred: where reaches begin, namely where the label changes; runs of one label have up to 11
     bins or at least 14, and the long ones are two reaches to one target: they are cut where the
     speed rises most from bin to bin, since a reach begins fast and ends slow. This finds reaches
-    of 6 to 11 bins. Not in the file: units, and the width of a bin; steps of 5 would be one spike
-    in 200 ms.
+    of 6 to 11 bins. Eight boundaries, one of them in the first half, rest on speed alone and may
+    be a bin off. Not in the file: units, and the width of a bin; steps of 5 would be one spike in
+    200 ms.
 
     Raises:
         FileNotFoundError: ``folder`` is given, and the file is not in it.
-        ValueError: the checksum is wrong, or the content not as described.
+        ValueError: the checksum is wrong.
+        requests.RequestException: no folder is given, and the download fails.
+
+    Example:
+        >>> m1_mihi("/nowhere")
+        Traceback (most recent call last):
+        FileNotFoundError: mihi_demo.mat is not in /nowhere. It is offered at https://...
     """
     return _m1("M1, animal M", M_FILE, _m_reaches, folder, downloader)
 
@@ -310,7 +323,7 @@ def m1_mihi(
 def _m1(
     name: str,
     source: Source,
-    reaches: Any,
+    reaches: Callable[[Tensor, Tensor], Tensor],
     folder: str | Path | None,
     downloader: Downloader | None,
 ) -> tuple[Recording, Recording]:
@@ -333,7 +346,7 @@ def _half(
     name: str,
     half: str,
     arrays: dict[str, Any],
-    reaches: Any,
+    reaches: Callable[[Tensor, Tensor], Tensor],
     provenance: Provenance,
 ) -> Recording:
     """Return one half of an M1 file."""
@@ -378,8 +391,7 @@ def _m_reaches(
 
 def _numbered(begins: Tensor) -> Int[Tensor, " bins"]:
     """Number the bins by the reaches that have begun; the first bin begins the first."""
-    first = torch.zeros(1, dtype=torch.int64)
-    return torch.cat([first, begins.cumsum(0)])
+    return torch.nn.functional.pad(begins.cumsum(0), (1, 0))
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

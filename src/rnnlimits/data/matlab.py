@@ -25,8 +25,9 @@ def read_matlab(
     No other variable is read. Structures, objects and functions are refused.
 
     Raises:
-        ValueError: the file is cut short or damaged, of another format, lacks a variable, or a
-            variable holds anything but numbers.
+        ValueError: the file is cut short or damaged, of another format, lacks a variable or holds
+            two of one name, or a variable holds anything but finite numbers or has above 2^28
+            entries (of cells: the cells are counted, not what they hold).
 
     Example:
         >>> file = io.BytesIO()
@@ -34,9 +35,13 @@ def read_matlab(
         >>> read_matlab(file.getvalue(), ["x"], "two.mat")
         {'x': array([[1., 2.]])}
     """
-    listed = {
-        n: (s, c) for n, s, c in _matlab(scipy.io.whosmat, data, file)
-    }
+    variables = _matlab(scipy.io.whosmat, data, file)
+    listed = {name: (shape, kind) for name, shape, kind in variables}
+    if len(listed) < len(variables):
+        raise ValueError(
+            f"{file} must hold every variable once, got "
+            f"{', '.join(sorted(name for name, _, _ in variables))}"
+        )
     for name in names:
         if name not in listed:
             raise ValueError(

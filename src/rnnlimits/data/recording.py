@@ -24,8 +24,8 @@ NO_REACH = -1
 class Provenance:
     """Where the numbers come from: the file, its checksum, its address, whom to cite.
 
-    ``verified`` says whether the checksum was compared with a published one. For simulated
-    recordings the file and the checksum are empty.
+    ``verified`` says whether the checksum was compared with a known one. For simulated recordings
+    the file, the checksum and the address are empty.
     """
 
     file: str
@@ -65,7 +65,7 @@ class Recording:
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        check_counts("counts", self.counts)
+        _check_counts("counts", self.counts)
         finite_tensor("velocities", self.velocities, ("bins", "2"))
         if self.velocities.shape[1] != 2:
             raise ValueError(
@@ -73,8 +73,12 @@ class Recording:
                 f"{self.velocities.shape[1]}"
             )
         _float64("counts", self.counts)
-        same_kind(counts=self.counts, velocities=self.velocities)
         spans(self.reach)
+        same_kind(
+            counts=self.counts,
+            velocities=self.velocities,
+            reach=self.reach.double(),
+        )
         same_size(
             "numbers of bins",
             counts=len(self.counts),
@@ -103,7 +107,7 @@ class Recording:
         return self.reach[spans(self.reach)[:, 0]]
 
 
-def check_counts(name: str, counts: Tensor) -> None:
+def _check_counts(name: str, counts: Tensor) -> None:
     """Raise unless counts are finite, at or above zero, with the axes (bins, neurons)."""
     finite_tensor(name, counts, ("bins", "neurons"))
     if bool((counts < 0).any()):

@@ -3,14 +3,20 @@
 A pickle is a program for a stack machine. This machine knows only the instructions that arrays
 need, and seven names; behind each name stands a function of this module, not the one that is named.
 An array is described, never built, while the program runs: its bytes, shape and type are compared
-afterwards, and numpy sees them only if they fit.
+afterwards, and numpy sees them only if they fit. Time and memory stay in proportion to the file: a
+program has so many instructions, none of them copies what is there already, and the arrays hold
+together no more bytes than the pickle.
+
+The machine is Python's own in Python, `pickle._Unpickler`, whose table of instructions is private.
+What is used of it reads the same in 3.11, 3.12 and 3.13. An instruction that a later Python drops
+is a KeyError at import; one that it changes is for the tests, which watch for anything run.
 """
 
 import io
 import math
 import pickle
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -33,6 +39,8 @@ KINDS = (
 )
 MAX_DEPTH = 2
 MAX_LENGTH = 16
+MAX_STEPS = 2**15
+MAX_NAME = 16
 MAX_WORDS = 200
 # fmt: off
 INSTRUCTIONS = (
@@ -93,6 +101,11 @@ class _Array:
             case _:
                 raise _Refused("an array without shape and type")
 
+    def size(self) -> int:
+        """Return the number of bytes, or 0 if none are there."""
+        data = self.state[-1] if self.state else b""
+        return len(data) if isinstance(data, bytes | str) else 0
+
     def array(self) -> NDArray[Any]:
         """Return the array, which is built once."""
         if self.built is None:
@@ -123,11 +136,11 @@ class _Array:
 
 def _text(value: object) -> str:
     """Return a name, which old pickles hold as bytes."""
-    if isinstance(value, bytes):
-        return value.decode("latin1")
-    if isinstance(value, str):
-        return value
-    raise _Refused(f"{type(value).__name__} in place of a name")
+    if not isinstance(value, bytes | str):
+        raise _Refused(f"{type(value).__name__} in place of a name")
+    if len(value) > MAX_NAME:
+        raise _Refused(f"a name of {len(value)} characters")
+    return value if isinstance(value, str) else value.decode("latin1")
 
 
 def _raw(value: object) -> bytes:
@@ -143,7 +156,9 @@ def _shape(value: object) -> tuple[int, ...]:
     """Return the shape of an array: at most two axes."""
     if not isinstance(value, tuple) or len(value) > 2:
         raise _Refused("an array with more than two axes")
-    if not all(type(size) is int and size >= 0 for size in value):
+    if not all(type(size) is int for size in value):
+        raise _Refused("an array of a shape that is not of integers")
+    if min(value, default=0) < 0:
         raise _Refused(f"an array of shape {value!r}")
     return value
 
@@ -164,11 +179,13 @@ def _from_buffer(
     return made
 
 
-def _encode(text: object, encoding: object) -> bytes:
-    """Stand in for the way in which old protocols write bytes."""
+def _encode(text: object, encoding: object) -> str:
+    """Stand in for the way in which old protocols write bytes; they stay text until used."""
     if _text(encoding) != "latin1":
         raise _Refused(f"bytes in the encoding {encoding!r}")
-    return _raw(text)
+    if not isinstance(text, str):
+        raise _Refused(f"{type(text).__name__} in place of text")
+    return text
 
 
 _NAMES: dict[tuple[str, str], Callable[..., object]] = {
@@ -182,6 +199,19 @@ _NAMES: dict[tuple[str, str], Callable[..., object]] = {
 }
 
 
+class _Counted(dict[int, Callable[..., None]]):
+    """Instructions, of which a program has so many."""
+
+    left = MAX_STEPS
+
+    def __getitem__(self, code: int) -> Callable[..., None]:
+        """Return the next instruction, if there may be one."""
+        self.left -= 1
+        if self.left < 0:
+            raise _Refused(f"more than {MAX_STEPS} instructions")
+        return super().__getitem__(code)
+
+
 class _Machine(pickle._Unpickler):
     """The stack machine, with the instructions and names that arrays need."""
 
@@ -190,6 +220,10 @@ class _Machine(pickle._Unpickler):
         code: pickle._Unpickler.dispatch[code]
         for code in (getattr(pickle, name)[0] for name in INSTRUCTIONS)
     }
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin1")
+        self.dispatch = _Counted(self.dispatch)  # type: ignore
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in of an admitted name."""
@@ -202,6 +236,8 @@ class _Machine(pickle._Unpickler):
         """Call an admitted name, and nothing else."""
         arguments = self.stack.pop()
         called = self.stack[-1]
+        if not isinstance(arguments, tuple):
+            raise _Refused(f"a call with {type(arguments).__name__}")
         if not any(called is each for each in _NAMES.values()):
             raise _Refused(f"a call of {type(called).__name__}")
         self.stack[-1] = called(*arguments)
@@ -228,7 +264,7 @@ def read_arrays(data: bytes) -> Arrays:
     """Return the array of a pickle, or its arrays in tuples and lists, without running any of it.
 
     Reads protocols 0 to 5, and the pickles of Python 2. Arrays hold booleans, integers or floats
-    along at most two axes.
+    along at most two axes; one without entries is read from protocol 3 on.
 
     Raises:
         TypeError: ``data`` is not bytes.
@@ -248,8 +284,11 @@ def read_arrays(data: bytes) -> Arrays:
             f"data must be bytes, got {type(data).__name__}"
         )
     try:
-        loaded = _Machine(io.BytesIO(data), encoding="latin1").load()
-        return _arrays(loaded, MAX_DEPTH)
+        loaded = _Machine(data).load()
+        described = set(_described(loaded, MAX_DEPTH))
+        if sum(each.size() for each in described) > len(data):
+            raise _Refused("arrays that share their bytes")
+        return _arrays(loaded)
     except _Refused as refusal:
         found = str(refusal)
     except Exception as error:
@@ -262,13 +301,22 @@ def read_arrays(data: bytes) -> Arrays:
     )
 
 
-def _arrays(value: object, depth: int) -> Arrays:
-    """Return the described arrays as arrays."""
+def _described(value: object, depth: int) -> Iterator[_Array]:
+    """Give every described array, if there is nothing else."""
     if isinstance(value, _Array):
-        return value.array()
+        yield value
+        return
     if not isinstance(value, list | tuple) or depth == 0:
         raise _Refused(type(value).__name__)
     if len(value) > MAX_LENGTH:
         raise _Refused(f"{len(value)} objects in one list")
-    inner = [_arrays(each, depth - 1) for each in value]
+    for each in value:
+        yield from _described(each, depth - 1)
+
+
+def _arrays(value: Any) -> Arrays:
+    """Return the described arrays as arrays."""
+    if isinstance(value, _Array):
+        return value.array()
+    inner = [_arrays(each) for each in value]
     return tuple(inner) if isinstance(value, tuple) else inner

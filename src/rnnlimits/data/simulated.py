@@ -24,6 +24,7 @@ from scipy.optimize import root_scalar
 from scipy.stats import norm
 
 from rnnlimits._checks import integer_at_least, same_size
+from rnnlimits.data.matlab import finite_numbers
 from rnnlimits.data.recording import Provenance, Recording
 
 PUBLISHED_BINS = 61_339
@@ -57,7 +58,7 @@ class Tuning:
     ``lags`` in bins: neuron i's log rate at bin t follows the velocity at bins around t minus lag.
 
     Raises:
-        ValueError: lengths differ.
+        ValueError: lengths differ, an entry is not finite, or a rate is negative.
 
     Example:
         >>> one = np.ones(1)
@@ -78,6 +79,12 @@ class Tuning:
             depths=len(self.depths),
             lags=len(self.lags),
         )
+        for name, value in vars(self).items():
+            finite_numbers(name, value)
+        if self.rates.min(initial=0) < 0:
+            raise ValueError(
+                f"rates must be at least 0, got {self.rates.min()}"
+            )
 
 
 def published_rates(
@@ -187,7 +194,7 @@ def expected_counts(
     neuron's mean over the recording is :math:`r_i w` exactly. Beyond its ends the hand rests.
 
     Raises:
-        ValueError: the hand never moves.
+        ValueError: a velocity is not finite, or the hand never moves.
 
     Example:
         >>> one = Tuning(np.array([8.0]), np.zeros(1), np.ones(1), np.array([0]))
@@ -195,12 +202,12 @@ def expected_counts(
         >>> round(float(counts.mean() / BIN), 9), int(counts.argmax())
         (8.0, 0)
     """
+    finite_numbers("velocities", velocities)
     size = math.sqrt(float((velocities**2).mean()))
     if size == 0:
         raise ValueError("velocities must move, got zeros only")
-    reach = max(abs(lag) for lag in LAGS) + 1
-    reach = max(reach, int(np.abs(tuning.lags).max()) + 1)
-    padded = np.pad(velocities / size, ((reach, reach), (0, 0)))
+    pad = int(np.abs(tuning.lags).max()) + 1
+    padded = np.pad(velocities / size, ((pad, pad), (0, 0)))
     n_bins = len(velocities)
     mean = np.empty((n_bins, len(tuning.rates)))
     for i, lag in enumerate(tuning.lags):
@@ -210,7 +217,7 @@ def expected_counts(
             weight * along[first : first + n_bins]
             for weight, first in zip(
                 LAG_WEIGHTS,
-                (reach - lag + 1, reach - lag, reach - lag - 1),
+                (pad - lag + 1, pad - lag, pad - lag - 1),
                 strict=True,
             )
         )
@@ -262,7 +269,8 @@ def write_pickle(
 ) -> None:
     """Write counts and velocities as S1 is published in bins: a pickle of a list of two arrays.
 
-    The file takes its name only when it is complete.
+    The file takes its name only when it is complete. The published format has no room for a label:
+    what is read back is called S1, so a simulated file belongs into a folder of its own.
 
     Raises:
         ValueError: there is no such protocol.
