@@ -18,9 +18,9 @@ from torch import Tensor
 
 from rnnlimits.meanfield.coupling import with_shares
 from rnnlimits.meanfield.flow import integrate
-from rnnlimits.meanfield.runge_kutta import EULER
 from rnnlimits.networks.elman import ElmanNet, at_labels, equal_weights, unroll
 from rnnlimits.networks.elman_risk import Population, moved, velocity
+from rnnlimits.networks.runge_kutta import EULER
 from rnnlimits.random import normal, stream
 
 PRODUCTS = "the matrix products it needs"
@@ -31,14 +31,10 @@ PEERS = ["torch, back-propagation", "jax, compiled back-propagation"]
 def problem(n: int, window: int, n_windows: int) -> tuple[ElmanNet, Population]:
     """Return a network with independent weights, and windows of white noise."""
     draw = stream(0, "flow", n)
-    net = ElmanNet(
-        normal(draw, (n, 2)), normal(draw, (n, n)), normal(draw, (n,)), equal_weights(n)
-    )
+    net = ElmanNet(normal(draw, (n, 2)), normal(draw, (n, n)), normal(draw, (n,)), equal_weights(n))
     data = stream(0, "windows", n_windows)
     masses = equal_weights(n_windows)
-    return net, Population(
-        normal(data, (n_windows, window, 2)), normal(data, (n_windows,)), masses
-    )
+    return net, Population(normal(data, (n_windows, window, 2)), normal(data, (n_windows,)), masses)
 
 
 def flat(net: ElmanNet) -> Tensor:
@@ -69,11 +65,13 @@ def torch_step(net: ElmanNet, population: Population) -> Tensor:
     residual = unroll(a, b, c, p, population.x).output - population.targets
     (residual.square() @ population.probabilities / 2).backward()
     with torch.no_grad():
-        return torch.cat([
-            (b - STEP * n**2 * b.grad).flatten(),
-            (a - STEP * n * a.grad).flatten(),
-            c - STEP * n * c.grad,
-        ])
+        return torch.cat(
+            [
+                (b - STEP * n**2 * b.grad).flatten(),
+                (a - STEP * n * a.grad).flatten(),
+                c - STEP * n * c.grad,
+            ]
+        )
 
 
 def jax_step(net: ElmanNet, population: Population) -> Call:
@@ -111,8 +109,7 @@ def steps(n: int, window: int, n_windows: int, rounds: int) -> dict[str, Any]:
         PEERS[0]: partial(torch_step, net, population),
         PEERS[1]: jax_step(net, population),
     }
-    return group(f"step n={n}", cases, rounds, cases[OURS](), PEERS,
-                 n=n, L=window, N=n_windows)
+    return group(f"step n={n}", cases, rounds, cases[OURS](), PEERS, n=n, L=window, N=n_windows)
 
 
 def shared(n: int, atoms: int, rounds: int) -> dict[str, Any]:
@@ -122,12 +119,13 @@ def shared(n: int, atoms: int, rounds: int) -> dict[str, Any]:
     counts = torch.bincount(labels, minlength=atoms)
     cases: Cases = {
         OURS: lambda: integrate(with_shares(small, counts), population, STEP, 1, EULER).risk,
-        "neuron by neuron": lambda: integrate(
-            at_labels(small, labels), population, STEP, 1, EULER
-        ).risk,
+        "neuron by neuron": lambda: (
+            integrate(at_labels(small, labels), population, STEP, 1, EULER).risk
+        ),
     }
-    return group(f"shares n={n}", cases, rounds, cases[OURS](), ["neuron by neuron"],
-                 n=n, atoms=atoms)
+    return group(
+        f"shares n={n}", cases, rounds, cases[OURS](), ["neuron by neuron"], n=n, atoms=atoms
+    )
 
 
 def run(rounds: int, threads: int, quick: bool) -> dict[str, Any]:

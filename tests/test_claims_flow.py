@@ -17,9 +17,9 @@ from rnnlimits.meanfield.flow import integrate, solve
 from rnnlimits.meanfield.independent_weights import shaken_moments
 from rnnlimits.meanfield.learned_memory import trained_noise
 from rnnlimits.meanfield.online import noise_covariance
-from rnnlimits.meanfield.runge_kutta import EULER, MIDPOINT, RUNGE_KUTTA
 from rnnlimits.networks.elman import ElmanNet, at_labels, equal_weights, unroll
 from rnnlimits.networks.elman_risk import Population
+from rnnlimits.networks.runge_kutta import EULER, MIDPOINT, RUNGE_KUTTA
 from rnnlimits.random import normal, stream
 
 DRAW = stream(0, "flow")

@@ -7,9 +7,9 @@ import torch
 
 from rnnlimits.experiments import Experiment
 from rnnlimits.meanfield.flow import integrate
-from rnnlimits.meanfield.runge_kutta import MIDPOINT
 from rnnlimits.networks.elman import MEAN_FIELD, NTK, ElmanNet, Scaling, equal_weights
 from rnnlimits.networks.elman_risk import Population
+from rnnlimits.networks.runge_kutta import MIDPOINT
 from rnnlimits.networks.scaling_family import alignment, between, movement, tangent_kernel
 from rnnlimits.random import normal, stream
 

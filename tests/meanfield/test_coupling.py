@@ -16,7 +16,6 @@ from rnnlimits.meanfield.coupling import (
     with_shares,
 )
 from rnnlimits.meanfield.flow import integrate
-from rnnlimits.meanfield.runge_kutta import EULER, MIDPOINT, Method
 from rnnlimits.networks.elman import (
     ElmanNet,
     at_labels,
@@ -25,6 +24,7 @@ from rnnlimits.networks.elman import (
     unchecked,
 )
 from rnnlimits.networks.elman_risk import Population
+from rnnlimits.networks.runge_kutta import EULER, MIDPOINT, Method
 from rnnlimits.networks.sampling_error import influence
 from rnnlimits.random import normal, stream
 

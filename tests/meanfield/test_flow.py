@@ -12,7 +12,6 @@ from torch.testing import assert_close
 from draws import untyped
 from rnnlimits.meanfield import flow
 from rnnlimits.meanfield.flow import descend_online, integrate, solve
-from rnnlimits.meanfield.runge_kutta import EULER, MIDPOINT
 from rnnlimits.networks.activations import RELU, SINE
 from rnnlimits.networks.elman import (
     MEAN_FIELD,
@@ -23,6 +22,7 @@ from rnnlimits.networks.elman import (
     unroll,
 )
 from rnnlimits.networks.elman_risk import Population, risk
+from rnnlimits.networks.runge_kutta import EULER, MIDPOINT
 from rnnlimits.random import normal, stream
 
 
@@ -44,6 +44,13 @@ def gradients(net: ElmanNet, over: Population) -> tuple[Tensor, ...]:
         return (y - over.targets).square() @ over.probabilities / 2
 
     return torch.func.grad(loss, argnums=(0, 1, 2))(net.input, net.recurrent, net.readout)
+
+
+@untyped  # a whole number is no float to the run-time check, and is one to a user
+def test_a_step_that_is_a_whole_number_gives_the_same_path() -> None:
+    whole, same = (integrate(network(), population(), step, 4, every=2) for step in (1, 1.0))
+    assert whole.times.tolist() == same.times.tolist() == [0.0, 2.0, 4.0]
+    assert torch.equal(whole.recurrent, same.recurrent)
 
 
 @pytest.mark.parametrize("scaling", [MEAN_FIELD, NTK], ids=["mean field", "ntk"])

@@ -12,9 +12,9 @@ from rnnlimits.meanfield.coupling import outputs_along
 from rnnlimits.meanfield.flow import integrate
 from rnnlimits.meanfield.independent_weights import shaken_moments
 from rnnlimits.meanfield.learned_memory import trained_noise
-from rnnlimits.meanfield.runge_kutta import MIDPOINT
 from rnnlimits.networks.elman import ElmanNet, at_labels
 from rnnlimits.networks.elman_risk import Population
+from rnnlimits.networks.runge_kutta import MIDPOINT
 from rnnlimits.random import normal, stream
 
 DRAW = stream(0, "two atoms")

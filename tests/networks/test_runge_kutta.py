@@ -1,4 +1,4 @@
-"""Steps of three tensors: exact on linear equations up to the order of the method."""
+"""Steps of several tensors: exact on linear equations up to the order of the method."""
 
 import math
 
@@ -6,17 +6,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from rnnlimits.meanfield.runge_kutta import (
+from rnnlimits.networks.runge_kutta import (
     EULER,
     MIDPOINT,
     RUNGE_KUTTA,
     Method,
-    Weights,
-    flattened,
     plus,
     stepped,
-    unflattened,
 )
+from rnnlimits.networks.weights import Weights
 
 METHODS = pytest.mark.parametrize(
     "method", [EULER, MIDPOINT, RUNGE_KUTTA], ids=lambda method: method.name
@@ -40,8 +38,7 @@ def test_a_linear_equation_gives_the_exponential_series_up_to_the_order(method: 
 @METHODS
 def test_the_order_is_found_by_regression_on_a_nonlinear_equation(method: Method) -> None:
     def field(w: Weights) -> Weights:  # w' = w², solution 1 / (1 - t)
-        a, b, c = (block.square() for block in w)
-        return a, b, c
+        return tuple(block.square() for block in w)
 
     errors = []
     for n in (20, 40, 80):
@@ -51,11 +48,3 @@ def test_the_order_is_found_by_regression_on_a_nonlinear_equation(method: Method
         errors.append(abs(float(w[0]) - 1 / 0.8))
     slopes = [math.log2(errors[k] / errors[k + 1]) for k in (0, 1)]
     assert all(abs(slope - method.order) < 0.1 for slope in slopes)
-
-
-def test_blocks_survive_being_one_vector() -> None:
-    w = (torch.rand(3, 2), torch.rand(3, 3), torch.rand(3))
-    flat = flattened(w)
-    assert flat.shape == (18,)
-    for block, again in zip(w, unflattened(flat, w), strict=True):
-        assert torch.equal(block, again)

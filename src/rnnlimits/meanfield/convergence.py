@@ -285,11 +285,7 @@ def bounded_start(
     """
     parts = (net.input, net.recurrent, net.readout)
     largest = max(float(part.abs().max()) for part in parts)
-    if declared is None:
-        return Answer("undecided", "no bound is declared", largest)
-    if largest > positive("declared", declared):
-        return Answer("fails", "a weight above the bound", largest)
-    return Answer("holds", "declared, and kept at all nodes", largest)
+    return _kept(largest, declared, "a weight above the bound")
 
 
 def weak_dependence(rule: SamplingRule) -> Answer:
@@ -326,8 +322,15 @@ def bounded_data(
         1.0
     """
     largest = float(population.x.norm(dim=-1).max())
+    return _kept(largest, declared, "an input above the bound")
+
+
+def _kept(
+    largest: float, declared: float | None, broken: str
+) -> Answer:
+    """Compare the largest number at the nodes with a declared bound."""
     if declared is None:
         return Answer("undecided", "no bound is declared", largest)
     if largest > positive("declared", declared):
-        return Answer("fails", "an input above the bound", largest)
+        return Answer("fails", broken, largest)
     return Answer("holds", "declared, and kept at all nodes", largest)

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from rnnlimits._checks import finite_tensor, same_size
 from rnnlimits.meanfield.flow import Path, integrate
-from rnnlimits.meanfield.runge_kutta import RUNGE_KUTTA, Method, Weights
 from rnnlimits.networks.elman import ElmanNet, run, unchecked, unroll
 from rnnlimits.networks.elman_risk import Population
+from rnnlimits.networks.runge_kutta import RUNGE_KUTTA, Method
+from rnnlimits.networks.weights import Weights
 
 
 def with_shares(net: ElmanNet, counts: Int[Tensor, " m"]) -> ElmanNet:

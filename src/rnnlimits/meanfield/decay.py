@@ -18,15 +18,15 @@ from torch import Tensor
 from rnnlimits._checks import non_negative
 from rnnlimits.meanfield.flow import Path
 from rnnlimits.meanfield.hypotheses import Answer
-from rnnlimits.networks.elman import ElmanNet, adjoint, run, unchecked
+from rnnlimits.networks.elman import ElmanNet, run, unchecked
 from rnnlimits.networks.elman_risk import (
     Population,
     gradient,
     gram,
-    pull_back,
     risk,
     squared_norms,
 )
+from rnnlimits.networks.scaling_family import tangent_kernel
 
 
 def feature_shift(
@@ -298,20 +298,8 @@ def tangent_gram(
         >>> bool(tangent_gram(net, flat) == gram(net, flat))
         True
     """
-    states = run(net, population.x)
     root = population.probabilities.sqrt()
-    g = pull_back(
-        net,
-        population.x,
-        states,
-        adjoint(net, states),
-        torch.diag(root),
-    )
-    p = net.weights
-    a = (g.input * p[:, None].sqrt()).flatten(1)
-    b = (g.recurrent * (p[:, None] * p).sqrt()).flatten(1)
-    c = g.readout * p.sqrt()
-    return a @ a.T + b @ b.T + c @ c.T
+    return torch.outer(root, root) * tangent_kernel(net, population.x)
 
 
 def _operator_norm(net: ElmanNet) -> Tensor:

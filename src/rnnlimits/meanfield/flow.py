@@ -14,7 +14,7 @@ continuum move by the same lines; they differ in their masses.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,15 +30,6 @@ from rnnlimits._checks import (
     same_kind,
     same_size,
 )
-from rnnlimits.meanfield.runge_kutta import (
-    RUNGE_KUTTA,
-    Method,
-    Weights,
-    flattened,
-    plus,
-    stepped,
-    unflattened,
-)
 from rnnlimits.networks.elman import (
     ElmanNet,
     adjoint,
@@ -46,9 +37,22 @@ from rnnlimits.networks.elman import (
     unchecked,
     unroll,
 )
-from rnnlimits.networks.elman_risk import Population, pull_back
+from rnnlimits.networks.elman_risk import Population, pull_back, risk
+from rnnlimits.networks.runge_kutta import (
+    RUNGE_KUTTA,
+    Method,
+    plus,
+    stepped,
+)
+from rnnlimits.networks.weights import (
+    Weights,
+    as_vector,
+    from_vector,
+    weights_of,
+)
 
 Array = NDArray[np.float64]
+Data = tuple[Tensor, Tensor, Tensor]
 Step = Callable[[int, Weights], Weights]
 
 
@@ -116,7 +120,7 @@ def integrate(
 ) -> Path:
     r"""Return the path of one network, or of several of one width at once, on a grid of times.
 
-    The method `rnnlimits.meanfield.runge_kutta.EULER` is gradient descent: with ``step``
+    The method `rnnlimits.networks.runge_kutta.EULER` is gradient descent: with ``step``
     :math:`\epsilon` its learning rates are :math:`n\epsilon` for a and c, and
     :math:`n^2\epsilon` for b. Weights are recorded every so many steps, from time 0 on.
 
@@ -138,13 +142,14 @@ def integrate(
     data = population.x, population.targets, population.probabilities
 
     def field(w: Weights) -> Weights:
-        return _each(net, _velocity)(w, masses, *data)
+        return _each(net, _velocity)(w, masses, data)
 
     def advance(_: int, w: Weights) -> Weights:
         return stepped(field, w, step, method)
 
     recorded = _recorded(advance, start, step, n_steps, every)
-    return _path(net, population, step * every, recorded)
+    times = [step * every * k for k in range(len(recorded))]
+    return _path(net, population, masses, times, recorded)
 
 
 def solve(
@@ -185,13 +190,13 @@ def solve(
     data = population.x, population.targets, population.probabilities
 
     def derivative(_: float, flat: Array) -> Array:
-        w = unflattened(flat, start)
-        return flattened(_each(net, _velocity)(w, masses, *data))
+        w = from_vector(torch.from_numpy(flat), start)
+        return as_vector(_velocity(net, w, masses, data)).numpy()
 
     found = solve_ivp(
         derivative,
         (0.0, grid[-1]),
-        flattened(start),
+        as_vector(start).numpy(),
         method="DOP853",
         t_eval=grid,
         rtol=positive("tolerance", tolerance),
@@ -201,8 +206,9 @@ def solve(
         raise FloatingPointError(
             f"no solution up to {grid[-1]}: {found.message}"
         )
-    recorded = [unflattened(column, start) for column in found.y.T]
-    return _path(net, population, grid, recorded)
+    columns = torch.from_numpy(found.y.T.copy())
+    recorded = [from_vector(column, start) for column in columns]
+    return _path(net, population, masses, grid, recorded)
 
 
 def descend_online(
@@ -256,12 +262,11 @@ def descend_online(
             targets[..., k : k + 1],
             all_of_it,
         )
-        return plus(
-            w, _each(net, _velocity, True)(w, masses, *seen), step
-        )
+        return plus(w, _each(net, _velocity, 0)(w, masses, seen), step)
 
     recorded = _recorded(advance, start, step, targets.shape[-1], every)
-    return _path(net, population, step * every, recorded)
+    times = [step * every * k for k in range(len(recorded))]
+    return _path(net, population, masses, times, recorded)
 
 
 def _start(
@@ -287,39 +292,30 @@ def _start(
                 "several networks must share activation and scaling"
             )
     if isinstance(net, ElmanNet):
-        return (net.input, net.recurrent, net.readout), net.weights
-    weights = (
-        torch.stack([each.input for each in nets]),
-        torch.stack([each.recurrent for each in nets]),
-        torch.stack([each.readout for each in nets]),
-    )
+        return weights_of(net), net.weights
+    blocks = zip(*map(weights_of, nets), strict=True)
+    weights = tuple(torch.stack(block) for block in blocks)
     return weights, torch.stack([each.weights for each in nets])
 
 
 def _each(
     net: ElmanNet | Sequence[ElmanNet],
     function: Callable[..., Any],
-    own_data: bool = False,
+    data: Literal[0] | None = None,
 ) -> Callable[..., Any]:
-    """Bind the network's kind; for several, map over weights and masses (and data)."""
+    """Bind the network's kind; for several, map over weights and masses, and with 0 over data."""
     if isinstance(net, ElmanNet):
         return partial(function, net)
-    data = 0 if own_data else None
-    in_dims = (0, 0, data, data, data)
-    return torch.func.vmap(partial(function, net[0]), in_dims)
+    return torch.func.vmap(partial(function, net[0]), (0, 0, data))
 
 
 def _velocity(
-    kind: ElmanNet,
-    w: Weights,
-    p: Tensor,
-    x: Tensor,
-    targets: Tensor,
-    probabilities: Tensor,
+    kind: ElmanNet, w: Weights, p: Tensor, data: Data
 ) -> Weights:
     """Return the velocity as `rnnlimits.networks.elman_risk.velocity` does, without its checks."""
-    net = unchecked(kind, *w, p)
-    states = unroll(*w, p, x, kind.activation, kind.scaling)
+    (a, b, c), (x, targets, probabilities) = w, data
+    net = unchecked(kind, a, b, c, p)
+    states = unroll(a, b, c, p, x, kind.activation, kind.scaling)
     residuals = (states.output - targets) * probabilities
     g = pull_back(net, x, states, adjoint(net, states), residuals)
     fast_a, fast_b, fast_c = kind.scaling.clocks(len(p))
@@ -327,15 +323,10 @@ def _velocity(
 
 
 def _risk(
-    kind: ElmanNet,
-    w: Weights,
-    p: Tensor,
-    x: Tensor,
-    targets: Tensor,
-    probabilities: Tensor,
+    kind: ElmanNet, w: Weights, p: Tensor, population: Population
 ) -> Tensor:
-    output = unroll(*w, p, x, kind.activation, kind.scaling).output
-    return (output - targets).square() @ probabilities / 2
+    a, b, c = w
+    return risk(unchecked(kind, a, b, c, p), population)
 
 
 def _recorded(
@@ -365,15 +356,13 @@ def _recorded(
 def _path(
     net: ElmanNet | Sequence[ElmanNet],
     population: Population,
-    times: float | list[float],
+    masses: Tensor,
+    times: Sequence[float],
     recorded: list[Weights],
 ) -> Path:
-    """Stack what was recorded; ``times`` are given, or the time between two records."""
-    _, masses = _start(net, population)
-    if isinstance(times, float):
-        times = [times * k for k in range(len(recorded))]
-    data = population.x, population.targets, population.probabilities
-    risks = [_each(net, _risk)(w, masses, *data) for w in recorded]
+    """Stack what was recorded, with the risk at each time."""
+    at = _each(net, _risk)
+    risks = [at(w, masses, population) for w in recorded]
     a, b, c = (
         torch.stack(block) for block in zip(*recorded, strict=True)
     )

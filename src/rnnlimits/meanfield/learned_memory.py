@@ -17,9 +17,9 @@ from torch.func import jacrev, jvp
 from rnnlimits._checks import integer_at_least, non_negative
 from rnnlimits.meanfield.coupling import outputs_along, quietly
 from rnnlimits.meanfield.flow import integrate
-from rnnlimits.meanfield.runge_kutta import RUNGE_KUTTA, Method
 from rnnlimits.networks.elman import ElmanNet, run, unchecked
 from rnnlimits.networks.elman_risk import Population
+from rnnlimits.networks.runge_kutta import RUNGE_KUTTA, Method
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,13 @@ from rnnlimits.networks.elman import (
     unroll,
 )
 from rnnlimits.networks.elman_risk import Population, pull_back, risk
+from rnnlimits.networks.runge_kutta import MIDPOINT, stepped
+from rnnlimits.networks.weights import (
+    Weights,
+    as_vector,
+    from_vector,
+    weights_of,
+)
 
 
 def noise_covariance(
@@ -46,27 +53,25 @@ def noise_covariance(
     integer_at_least("n_steps", n_steps, 1)
     if risk(net, population).ndim:
         raise ValueError("population must have one target, got several")
-    parts = (net.input, net.recurrent, net.readout)
-    w = torch.cat([part.flatten() for part in parts])
-    cov, found = w.new_zeros(len(w), len(w)), []
+    w = as_vector(weights_of(net))
+    state: Weights = (w, w.new_zeros(len(w), len(w)))
+    found = [state[1]]
     pi = population.probabilities
 
     def each(flat: Tensor) -> Tensor:
         return _of_each_window(net, population, flat)
 
-    def field(flat: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def field(state: Weights) -> Weights:
+        flat, c = state
         seen = each(flat)
         mean = pi @ seen
         scatter = (seen - mean).T @ (pi[:, None] * (seen - mean))
         turned = jacrev(lambda u: pi @ each(u))(flat) @ c
         return mean, turned + turned.T + scatter
 
-    found.append(cov)
     for _ in range(n_steps):
-        half = field(w, cov)
-        mid = field(w + dt / 2 * half[0], cov + dt / 2 * half[1])
-        w, cov = w + dt * mid[0], cov + dt * mid[1]
-        found.append(cov)
+        state = stepped(field, state, dt, MIDPOINT)
+        found.append(state[1])
     return torch.stack(found)
 
 
@@ -74,12 +79,7 @@ def _of_each_window(
     net: ElmanNet, population: Population, flat: Tensor
 ) -> Float[Tensor, "batch weights"]:
     """Return the velocity that each window by itself gives to the weights, as one vector."""
-    like = (net.input, net.recurrent, net.readout)
-    sizes = [part.numel() for part in like]
-    a, b, c = (
-        part.view_as(block)
-        for part, block in zip(flat.split(sizes), like, strict=True)
-    )
+    a, b, c = from_vector(flat, weights_of(net))
     here = unchecked(net, a, b, c, net.weights)
     clocks = net.scaling.clocks(net.width)
 
@@ -92,8 +92,6 @@ def _of_each_window(
         blocks = zip(
             clocks, (g.input, g.recurrent, g.readout), strict=True
         )
-        return torch.cat(
-            [-fast * each.flatten() for fast, each in blocks]
-        )
+        return as_vector(tuple(-fast * each for fast, each in blocks))
 
     return vmap(one)(population.x, population.targets)

@@ -17,8 +17,13 @@ from torch import Tensor
 
 from rnnlimits._checks import finite_tensor, positive, same_size
 from rnnlimits.meanfield.flow import Path
-from rnnlimits.networks.elman import ElmanNet, run, unroll
-from rnnlimits.networks.elman_risk import Blocks, Population
+from rnnlimits.networks.elman import ElmanNet, unchecked
+from rnnlimits.networks.elman_risk import Blocks, Population, risk
+from rnnlimits.networks.weights import (
+    as_vector,
+    from_vector,
+    weights_of,
+)
 
 
 def roots(net: ElmanNet) -> Float[Tensor, " k"]:
@@ -65,22 +70,20 @@ def hessian(
         >>> hessian(net, flat).abs().max().item()
         0.0
     """
-    root, p = roots(net), net.weights
-    run(net, population.x[:1])  # its checks
-    if population.targets.ndim != 1:
+    root, weights = roots(net), weights_of(net)
+    if risk(net, population).ndim:
         raise ValueError(
             "population must have one target, "
             f"got {len(population.targets)}"
         )
 
-    def risk(y: Tensor) -> Tensor:
-        w = _blocks(y / root, net)
-        parts = (w.input, w.recurrent, w.readout, p, population.x)
-        output = unroll(*parts, net.activation).output
-        r = output - population.targets
-        return r.square() @ population.probabilities / 2
+    def risk_at(y: Tensor) -> Tensor:
+        a, b, c = from_vector(y / root, weights)
+        here = unchecked(net, a, b, c, net.weights)
+        return risk(here, population)
 
-    return torch.func.jacrev(torch.func.grad(risk))(root * _flat(net))
+    at = root * as_vector(weights)
+    return torch.func.jacrev(torch.func.grad(risk_at))(at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,9 @@ class Spectrum:
 
     def direction(self, index: int = 0) -> Blocks:
         """Return a direction as three functions on neurons; its sign is arbitrary."""
-        return _blocks(self.directions[index], self.net)
+        return Blocks(
+            *from_vector(self.directions[index], weights_of(self.net))
+        )
 
     def component(
         self, change: Blocks | Path, index: int = 0
@@ -185,14 +190,3 @@ def crossing_times(
     start, end = times[after - 1], times[after]
     crossed = start + share * (end - start)
     return torch.where(below.any(0), crossed, math.inf)
-
-
-def _flat(net: ElmanNet) -> Tensor:
-    blocks = (net.input, net.recurrent, net.readout)
-    return torch.cat([block.flatten() for block in blocks])
-
-
-def _blocks(flat: Tensor, like: ElmanNet) -> Blocks:
-    m, d = like.input.shape
-    a, b, c = flat.split([m * d, m * m, m])
-    return Blocks(a.view(m, d), b.view(m, m), c)

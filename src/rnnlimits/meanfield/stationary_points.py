@@ -11,7 +11,6 @@ from scipy import optimize
 from torch import Tensor
 
 from rnnlimits.meanfield.optimality import best_outputs
-from rnnlimits.meanfield.runge_kutta import flattened, unflattened
 from rnnlimits.networks.elman import (
     ElmanNet,
     at_labels,
@@ -19,6 +18,11 @@ from rnnlimits.networks.elman import (
     unchecked,
 )
 from rnnlimits.networks.elman_risk import Population, gradient
+from rnnlimits.networks.weights import (
+    as_vector,
+    from_vector,
+    weights_of,
+)
 
 
 def without_past(net: ElmanNet) -> ElmanNet:
@@ -142,17 +146,12 @@ def polished(
         >>> gradient(found, flat).readout.abs().item() < 1e-14
         True
     """
-    start = net.input, net.recurrent, net.readout
+    start = weights_of(net)
 
     def field(flat: Tensor) -> Tensor:
-        parts = flat.split([w.numel() for w in start])
-        a, b, c = (
-            part.view_as(w)
-            for part, w in zip(parts, start, strict=True)
-        )
+        a, b, c = from_vector(flat, start)
         g = gradient(unchecked(net, a, b, c, net.weights), population)
-        blocks = (g.input, g.recurrent, g.readout)
-        return torch.cat([block.flatten() for block in blocks])
+        return as_vector((g.input, g.recurrent, g.readout))
 
     def values(flat: NDArray[np.float64]) -> NDArray[np.float64]:
         return field(torch.from_numpy(flat)).numpy()
@@ -163,10 +162,10 @@ def polished(
     accuracy = {"xtol": tolerance, "ftol": tolerance}
     found = optimize.root(
         values,
-        flattened(start),
+        as_vector(start).numpy(),
         jac=slopes,
         method="lm",
         options=accuracy,
     )
-    a, b, c = unflattened(found.x, start)
+    a, b, c = from_vector(torch.from_numpy(found.x), start)
     return replace(net, input=a, recurrent=b, readout=c)

@@ -11,6 +11,7 @@ place on the curve where f is :math:`n^{\gamma-1}`, depend on it.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from torch import Tensor
 
 from rnnlimits._checks import integer_at_least, positive
 from rnnlimits.networks.linear import LinearRNN
-
-Weights = tuple[Tensor, Tensor, Tensor]
+from rnnlimits.networks.runge_kutta import RUNGE_KUTTA, stepped
+from rnnlimits.networks.weights import Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,43 +109,27 @@ def ascend(
             f"got {rnn.n_inputs} and {rnn.n_outputs}"
         )
     A = rnn.recurrent / math.sqrt(rnn.width)
-    w, points = (rnn.input[:, 0], A, rnn.readout[0]), []
+    w: Weights = (rnn.input[:, 0], A, rnn.readout[0])
+    points: list[tuple[float, float, float]] = []
+    uphill = partial(_direction, lag=lag)
     while not points or points[-1][1] <= top:
-        f, gradient = slopes(*w, lag)
+        f, gradient = slopes(w[0], w[1], w[2], lag)
         here = len(points) * step, float(f), float(squared(gradient))
         points.append(here)
         if here[0] > 100 or not math.isfinite(here[1]):
             raise FloatingPointError(
                 f"f must reach {top} along the curve, got {here[1]}"
             )
-        w = _step(w, lag, step)
+        w = stepped(uphill, w, step, RUNGE_KUTTA)
     columns = torch.tensor(points, dtype=torch.float64).T
     return Ascent(columns[0], columns[1], columns[2], rnn.width)
 
 
-def _step(w: Weights, lag: int, step: float) -> Weights:
-    """One Runge-Kutta step along the unit vector of the gradient."""
-
-    def direction(at: Weights) -> Weights:
-        gradient = slopes(*at, lag)[1]
-        size = squared(gradient).sqrt()
-        return (
-            gradient[0] / size,
-            gradient[1] / size,
-            gradient[2] / size,
-        )
-
-    k1 = direction(w)
-    k2 = direction(_plus(w, k1, step / 2))
-    k3 = direction(_plus(w, k2, step / 2))
-    k4 = direction(_plus(w, k3, step))
-    for k, share in ((k1, 1), (k2, 2), (k3, 2), (k4, 1)):
-        w = _plus(w, k, share * step / 6)
-    return w
-
-
-def _plus(w: Weights, k: Weights, by: float) -> Weights:
-    return w[0] + by * k[0], w[1] + by * k[1], w[2] + by * k[2]
+def _direction(w: Weights, lag: int) -> Weights:
+    """Return the unit vector of the gradient."""
+    gradient = slopes(w[0], w[1], w[2], lag)[1]
+    size = squared(gradient).sqrt()
+    return tuple(block / size for block in gradient)
 
 
 def time_to_halve(curve: Ascent, gamma: float) -> float:

@@ -1,14 +1,11 @@
-"""Explicit Runge-Kutta steps of weights that are three tensors."""
+"""Explicit Runge-Kutta steps of several tensors at once, such as the weights of a network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-Weights = tuple[Tensor, Tensor, Tensor]
+from rnnlimits.networks.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -71,35 +68,5 @@ def plus(w: Weights, change: Weights, factor: float) -> Weights:
         >>> plus((one, one, one), (one, one, one), 2.0)[0].item()
         3.0
     """
-    a, b, c = (
-        torch.add(here, by, alpha=factor)
-        for here, by in zip(w, change, strict=True)
-    )
-    return a, b, c
-
-
-def flattened(w: Weights) -> NDArray[np.float64]:
-    """Return all weights in one vector: input, recurrent, readout, each by rows.
-
-    Example:
-        >>> flattened((torch.ones(1, 2), torch.zeros(1, 1), torch.ones(1))).tolist()
-        [1.0, 1.0, 0.0, 1.0]
-    """
-    return torch.cat([block.flatten() for block in w]).double().numpy()
-
-
-def unflattened(flat: NDArray[np.float64], like: Weights) -> Weights:
-    """Return the weights of such a vector, in shapes and dtype those of ``like``.
-
-    Example:
-        >>> like = torch.ones(1, 2), torch.zeros(1, 1), torch.ones(1)
-        >>> unflattened(flattened(like), like)[0].tolist()
-        [[1.0, 1.0]]
-    """
-    kinds = [block.numel() for block in like]
-    parts = torch.from_numpy(flat).to(like[0].dtype).split(kinds)
-    a, b, c = (
-        part.view_as(block)
-        for part, block in zip(parts, like, strict=True)
-    )
-    return a, b, c
+    pairs = zip(w, change, strict=True)
+    return tuple(torch.add(u, v, alpha=factor) for u, v in pairs)
