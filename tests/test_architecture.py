@@ -17,6 +17,7 @@ MAY_USE = {
     "networks": GROUND,
     "meanfield": GROUND | {"networks"},
     "kernel": GROUND | {"networks"},
+    "decoding": GROUND | {"data", "networks", "kernel"},
     "claims": {"estimate"},
     "figures": {"estimate"},
     "display": {"estimate"},

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from rnnlimits._checks import integer_at_least
+from rnnlimits._checks import integer_at_least, positive
 
 Array = NDArray[np.float64]
 
@@ -101,6 +101,32 @@ def root_mean_square(samples: ArrayLike, axis: int = 0) -> Estimate:
         raise ValueError("samples must not all be zero: the root has no standard error there")
     root = np.sqrt(square.mean)
     return Estimate(_plain(root), _plain(square.standard_error / (2 * root)), square.n)
+
+
+def over_splits(samples: ArrayLike, test_to_train: float, axis: int = 0) -> Estimate:
+    r"""Return the mean over random splits of one data set into training and test parts, with the
+    standard error of Nadeau and Bengio (2003),
+
+    .. math::
+
+        s \sqrt{\frac1J + \frac{n_{\text{test}}}{n_{\text{train}}}}
+
+    for :math:`J` splits of standard deviation :math:`s`. Splits share data, so that more of them
+    do not shrink the error without limit; the second term is a correction, not an exact variance.
+
+    Raises:
+        TypeError: ``test_to_train`` is no number.
+        ValueError: fewer than two samples, an entry is not finite, or ``test_to_train`` is not
+            positive.
+
+    Example:
+        >>> over_splits([1.0, 2.0, 3.0], 2 / 3)
+        Estimate(mean=2.0, standard_error=1.0, n=3)
+    """
+    share = positive("test_to_train", test_to_train)
+    plain = estimate(samples, axis)
+    wider = np.sqrt(1 + plain.n * share)
+    return Estimate(plain.mean, _plain(plain.standard_error * wider), plain.n)
 
 
 @dataclass(frozen=True)

@@ -144,11 +144,6 @@ def split_reaches(
         raise ValueError(
             f"fraction must lie between 0 and 1, got {fraction}"
         )
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(
-            "generator must be a numpy Generator, got "
-            f"{type(generator).__name__}"
-        )
     reaches = recording.reaches
     n_reaches = len(reaches)
     if n_reaches < 2:
@@ -157,12 +152,53 @@ def split_reaches(
             f"{n_reaches}"
         )
     n_first = min(max(1, round(fraction * n_reaches)), n_reaches - 1)
-    order = torch.from_numpy(generator.permutation(n_reaches))
-    first, second = (
-        _only(recording, reaches[each.to(reaches.device)])
-        for each in (order[:n_first], order[n_first:])
+    order = _permutation(reaches, generator)
+    return (
+        _only(recording, order[:n_first]),
+        _only(recording, order[n_first:]),
     )
-    return first, second
+
+
+def draw_reaches(
+    recording: Recording, number: int, generator: np.random.Generator
+) -> Recording:
+    """Return the recording with so many of its reaches, drawn at random; the others become -1.
+
+    Equal generators give nested draws: the reaches of a smaller number are among those of a larger.
+
+    Raises:
+        TypeError: ``number`` is no integer, or ``generator`` no numpy generator.
+        ValueError: ``number`` is below 1 or above the number of reaches.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> from rnnlimits.random import stream
+        >>> pieces = in_pieces(simulated_s1(stream(0), 40), 8)
+        >>> len(draw_reaches(pieces, 3, stream(1)).reaches)
+        3
+    """
+    reaches = recording.reaches
+    if integer_at_least("number", number, 1) > len(reaches):
+        raise ValueError(
+            "number must be at most the number of reaches, "
+            f"{len(reaches)}, got {number}"
+        )
+    order = _permutation(reaches, generator)
+    return _only(recording, order[:number])
+
+
+def _permutation(
+    reaches: Int[Tensor, " reaches"], generator: np.random.Generator
+) -> Int[Tensor, " reaches"]:
+    """Return the reaches in random order."""
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(
+            "generator must be a numpy Generator, got "
+            f"{type(generator).__name__}"
+        )
+    order = torch.from_numpy(generator.permutation(len(reaches)))
+    return reaches[order.to(reaches.device)]
 
 
 def _only(

@@ -25,7 +25,11 @@ from rnnlimits._checks import (
     same_size,
     step_numbers,
 )
-from rnnlimits.kernel.loss import SquaredLoss, loss_gradient
+from rnnlimits.kernel.loss import (
+    SquaredLoss,
+    loss_gradient,
+    require_fit,
+)
 from rnnlimits.kernel.training import curvature, stable_rate
 
 
@@ -72,6 +76,40 @@ def solve_descent(
         change = (phi * (basis.T @ start.flatten())) @ basis.T
         change = change.unflatten(1, initial.shape)
     return initial - change
+
+
+def descent_limit(
+    initial: Float[Tensor, "lags o i"],
+    weights: Float[Tensor, " lags"],
+    loss: SquaredLoss,
+) -> Float[Tensor, "lags o i"]:
+    r"""Return where descent with lag weights ends: among all minima of the loss, the one with the
+    least weighted distance from the start,
+
+    .. math::
+
+        \sum_\tau \|L_\tau - L^0_\tau\|^2 / \rho_\tau .
+
+    This is :math:`L^0 - S M^+ S G^0` with :math:`S = \Theta^{1/2}`, :math:`M = S H S` and the
+    pseudo-inverse :math:`M^+`. A lag of weight zero stays where it is. Eigenvalues of :math:`M`
+    within round-off, a thousand units of it, of the largest count as zero.
+
+    Raises:
+        TypeError: dtypes or devices differ.
+        ValueError: shapes do not fit, or a weight is negative.
+
+    Example:
+        >>> sum_is_3 = SquaredLoss(torch.ones(2, 1, 2, 1), 3 * torch.ones(2, 1, 1), 9.0, 1.0, 1)
+        >>> descent_limit(torch.zeros(2, 1, 1), torch.tensor([2.0, 1.0]), sum_is_3).flatten()
+        tensor([2.0000, 1.0000])
+    """
+    require_fit(weights, loss, "weights")
+    rtol = 1e3 * torch.finfo(loss.gram.dtype).eps
+    matrix, root = curvature(weights, loss)
+    inverse = torch.linalg.pinv(matrix, rtol=rtol, hermitian=True)
+    slope = root @ _columns(loss_gradient(initial, loss))
+    change = root @ (inverse @ slope)
+    return initial - change.unflatten(0, (loss.n_lags, -1)).mT
 
 
 def expected_losses(

@@ -1,0 +1,1 @@
+"""Decoding movements from recordings, by the linear models of the kernel part."""

@@ -1,0 +1,250 @@
+"""The comparison of decoders on one problem: one protocol for every recording.
+
+Network, scaled and plain convolution descend with one learning rate, from the start of the network
+or with that start taken off. Each is read off at one common number of steps, and where its own
+error on the validation windows is least; ridge regression at its own best penalty.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from rnnlimits._checks import integer_at_least, positive
+from rnnlimits.data.reaches import draw_reaches, split_reaches
+from rnnlimits.data.recording import Recording
+from rnnlimits.decoding.paths import (
+    chosen,
+    common_rate,
+    network_path,
+    ridge_path,
+    step_grid,
+)
+from rnnlimits.decoding.problem import (
+    Problem,
+    decoding_problem,
+    r_squared,
+)
+from rnnlimits.kernel.learning_curves import solve_descent
+from rnnlimits.kernel.limit import lag_weights
+from rnnlimits.networks.linear import (
+    LinearRNN,
+    Variances,
+    impulse_response,
+    initialise,
+)
+from rnnlimits.random import stream
+
+# Reaches held out, and the ridge penalties tried below the largest.
+TEST_SHARE, VALIDATION_SHARE = 1 / 4, 1 / 8
+MODELS = ("scaled", "plain")
+STARTS = ("counted", "taken off")
+VARIANCES = Variances(recurrent=0.3, input=1.0, readout=1.0)
+DECADES, PENALTIES = 5, 21
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is fixed before a recording is looked at.
+
+    The common number of steps is ``2**clock``; convolutions, whose path is known in closed form,
+    may stop as late as ``2**longest``. The learning rate is the ``share`` of the smaller limit.
+
+    Raises:
+        TypeError: a number of steps or the width is no integer, or ``share`` no number.
+        ValueError: the width is below 1, a number of steps negative or ``longest`` below
+            ``clock``, or ``share`` not in (0, 1).
+
+    Example:
+        >>> Protocol().longest
+        17
+    """
+
+    variances: Variances = VARIANCES
+    width: int = 1000
+    share: float = 0.25
+    clock: int = 10
+    longest: int = 17
+
+    def __post_init__(self) -> None:
+        integer_at_least("width", self.width, 1)
+        integer_at_least("clock", self.clock, 0)
+        integer_at_least("longest", self.longest, self.clock)
+        if positive("share", self.share) >= 1:
+            raise ValueError(
+                f"share must lie in (0, 1), got {self.share}"
+            )
+
+
+def three_parts(
+    recording: Recording, n_train: int | None, seed: int
+) -> tuple[Recording, Recording, Recording]:
+    """Split by whole reaches: a quarter to test on, an eighth to choose on, of the rest so many to
+    train on, or all.
+
+    With one seed the test and the validation part are the same for every ``n_train``, and smaller
+    training parts lie in larger ones.
+
+    Raises:
+        TypeError: ``n_train`` or the seed is no integer.
+        ValueError: there are too few reaches, ``n_train`` is above what is left, or the seed is
+            negative.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> [len(part.reaches) for part in three_parts(pieces, 4, seed=0)]
+        [4, 2, 4]
+    """
+    test, rest = split_reaches(
+        recording, TEST_SHARE, stream(seed, "test reaches")
+    )
+    validation, train = split_reaches(
+        rest,
+        VALIDATION_SHARE / (1 - TEST_SHARE),
+        stream(seed, "validation reaches"),
+    )
+    if n_train is not None:
+        draw = stream(seed, "training reaches")
+        train = draw_reaches(train, n_train, draw)
+    return train, validation, test
+
+
+def split_problem(
+    recording: Recording,
+    length: int,
+    n_train: int | None,
+    seed: int,
+    judged: int | None = None,
+) -> Problem:
+    """Return the decoding problem of one split of a recording; see `decoding_problem`.
+
+    Raises:
+        TypeError: ``length``, ``n_train`` or the seed is no integer.
+        ValueError: the recording has too few reaches, or too short ones, or the seed is negative.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> len(split_problem(pieces, 5, None, seed=0).train.last)
+        160
+    """
+    parts = three_parts(recording, n_train, seed)
+    return decoding_problem(*parts, length, judged)
+
+
+def initial_network(
+    problem: Problem, protocol: Protocol, seed: int
+) -> LinearRNN:
+    """Return the network that all descents of the problem start from.
+
+    Raises:
+        TypeError: the seed is no integer.
+        ValueError: it is negative.
+    """
+    return initialise(
+        protocol.width,
+        problem.loss.n_inputs,
+        problem.loss.n_outputs,
+        protocol.variances,
+        stream(seed, "decoding network"),
+    )
+
+
+def learning_rate(problem: Problem, protocol: Protocol) -> float:
+    """Return the one learning rate of all descents of the problem."""
+    return common_rate(
+        problem.loss, list(weights(problem, protocol)), protocol.share
+    )
+
+
+def weights(
+    problem: Problem, protocol: Protocol
+) -> Float[Tensor, "models lags"]:
+    r"""Return the lag weights of the two convolutions: :math:`\rho_\tau`, and 1 for every lag."""
+    rho = lag_weights(problem.loss.n_lags, protocol.variances)
+    return torch.stack([rho, torch.ones_like(rho)])
+
+
+class Convolutions(NamedTuple):
+    """Test scores of the scaled and the plain convolution at ``steps``, and where each stops.
+
+    ``stops`` are places in ``steps``, chosen on the validation windows.
+    """
+
+    steps: tuple[int, ...]
+    scores: Float[Tensor, "models steps o"]
+    stops: Int[Tensor, " models"]
+
+    @property
+    def chosen(self) -> Float[Tensor, "models o"]:
+        """The score of each model where it stops."""
+        return self.scores[torch.arange(len(self.stops)), self.stops]
+
+
+def convolution_scores(
+    problem: Problem,
+    protocol: Protocol,
+    start: Float[Tensor, "lags o i"],
+) -> Convolutions:
+    r"""Return :math:`R^2` on the test windows along the descents of both convolutions, solved.
+
+    Raises:
+        TypeError: dtypes or devices differ.
+        ValueError: shapes do not fit, or test velocities do not vary.
+    """
+    steps = step_grid(protocol.longest)
+    rate = learning_rate(problem, protocol)
+    scores, stops = [], []
+    for each in weights(problem, protocol):
+        path = solve_descent(start, each, problem.loss, rate, steps)
+        scores.append(r_squared(path, problem.test))
+        stops.append(chosen(path, problem.validation))
+    return Convolutions(steps, torch.stack(scores), torch.tensor(stops))
+
+
+def network_scores(
+    problem: Problem,
+    protocol: Protocol,
+    rnn: LinearRNN,
+    start_counts: bool,
+) -> Convolutions:
+    r"""Return the same for the network, trained step by step up to the common number of steps.
+
+    Raises:
+        TypeError: dtypes or devices differ.
+        ValueError: numbers of channels differ, or test velocities do not vary.
+        FloatingPointError: training diverges.
+    """
+    steps = step_grid(protocol.clock)
+    rate = learning_rate(problem, protocol)
+    path = network_path(rnn, problem.loss, rate, steps, start_counts)
+    stop = chosen(path, problem.validation)
+    scores = r_squared(path, problem.test)[None]
+    return Convolutions(steps, scores, torch.tensor([stop]))
+
+
+def ridge_score(problem: Problem) -> Float[Tensor, " o"]:
+    r"""Return :math:`R^2` on the test windows of ridge regression, its penalty chosen on the
+    validation windows from :math:`\lambda_{\max}` down to a hundred-thousandth of it.
+
+    Raises:
+        ValueError: test velocities do not vary.
+    """
+    largest = torch.linalg.eigvalsh(problem.loss.matrix)[-1]
+    falling = torch.linspace(0, -DECADES, PENALTIES).to(largest)
+    path = ridge_path(problem.loss, largest * 10**falling)
+    best = path[chosen(path, problem.validation)]
+    return r_squared(best, problem.test)
+
+
+def starts(
+    rnn: LinearRNN, n_lags: int
+) -> Float[Tensor, "starts lags o i"]:
+    """Return the two starts of a convolution: that of the network, and zero."""
+    response = impulse_response(rnn, n_lags)
+    return torch.stack([response, torch.zeros_like(response)])
