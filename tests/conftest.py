@@ -10,6 +10,11 @@ import pytest
 
 SEEDS = 100
 ROOT = Path(__file__).resolve().parents[1]
+RECORDINGS = os.environ.get("RNNLIMITS_DATA")
+NO_RECORDINGS = (
+    "name by RNNLIMITS_DATA a folder with chewie_demo.mat and mihi_demo.mat to compare them with "
+    "what is said of them and computed from them"
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "install Chromium (Debian, Ubuntu: sudo apt-get install chromium) to run them"
 
@@ -52,6 +57,14 @@ def _type_check(request: pytest.FixtureRequest) -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", off)
     yield
     jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture
+def recordings() -> str:
+    """The folder of the real recordings; without one the test is skipped, and that is said."""
+    if RECORDINGS is None:
+        pytest.skip(NO_RECORDINGS)
+    return RECORDINGS
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from draws import quick, untyped
-from rnnlimits.estimate import Array, Estimate, estimate, fit_rate, fit_two_orders, root_mean_square
+from rnnlimits.estimate import (
+    Array,
+    Estimate,
+    estimate,
+    fit_rate,
+    fit_two_orders,
+    over_splits,
+    root_mean_square,
+)
 from rnnlimits.random import stream
 
 SIZES = np.array([16.0, 32.0, 64.0, 128.0])
@@ -120,6 +128,53 @@ def test_root_mean_square_and_its_delta_method() -> None:
     assert root_mean_square(np.ones((2, 3)), axis=1).n == 3
     with pytest.raises(ValueError, match="samples must not all be zero"):
         root_mean_square([0.0, 0.0])
+
+
+def test_splits_of_one_data_set_share_data() -> None:
+    samples = stream(3).standard_normal((6, 2))
+    for axis, values in ((0, samples), (1, samples.T)):
+        found = over_splits(values, 0.4, axis)
+        np.testing.assert_allclose(found.mean, samples.mean(axis=0), rtol=1e-14)
+        variance = samples.var(axis=0, ddof=1) * (1 / 6 + 0.4)
+        np.testing.assert_allclose(found.standard_error, np.sqrt(variance), rtol=1e-14)
+        assert found.n == 6
+    one = over_splits([1.0, 2.0, 6.0], 2.0)
+    assert one.standard_error == pytest.approx(math.sqrt(7 * (1 / 3 + 2)), rel=1e-15)
+    assert type(one.standard_error) is float
+
+
+def test_more_splits_do_not_shrink_the_error_without_limit() -> None:
+    alternating = np.tile([-1.0, 1.0], 50_000)
+    assert over_splits(alternating, 0.25).standard_error == pytest.approx(0.5, rel=1e-4)
+    assert estimate(alternating).standard_error < 0.004
+    # without shared data, nothing is added
+    apart = over_splits(alternating, 1e-15)
+    assert apart.standard_error == pytest.approx(estimate(alternating).standard_error, rel=1e-9)
+
+
+def test_the_correction_is_exact_where_splits_correlate_as_it_assumes(seed: int) -> None:
+    # Scores with correlation q / (1 + q), q test over train: mean of the squared error as said.
+    q, n = 0.5, 5
+    draw = stream(seed, "splits")
+    common = np.sqrt(q) * draw.standard_normal(4000)
+    scores = common + draw.standard_normal((n, 4000))
+    # var of the mean: q + 1 / n; the sample variance within has mean 1
+    said = np.square(over_splits(scores, q).standard_error)
+    assert abs(estimate(said).z_score(1 / n + q)) < 4.5
+    assert abs(estimate(scores.mean(axis=0) ** 2).z_score(1 / n + q)) < 4.5
+
+
+@untyped
+def test_what_no_splits_can_be() -> None:
+    for share, message in ((0.0, "above 0, got 0"), (-1.0, "at least 0, got -1")):
+        with pytest.raises(ValueError, match=f"test_to_train must be .*{message}"):
+            over_splits([1.0, 2.0], share)
+    with pytest.raises(TypeError, match="test_to_train must be a real number"):
+        over_splits([1.0, 2.0], "half")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="samples must hold at least 2 along axis 0, got 1"):
+        over_splits([1.0], 0.5)
+    with pytest.raises(ValueError, match="samples must be finite"):
+        over_splits([1.0, math.nan], 0.5)
 
 
 @quick

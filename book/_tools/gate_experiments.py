@@ -29,10 +29,15 @@ def of_experiments(layout: Layout) -> Iterator[str]:
         if (size := found[name].stat().st_size) > LARGEST:
             yield f"book/results/{name}.json has {size} bytes, more than {LARGEST}"
         try:
-            yield from is_of_its_script(load_results(found[name]), load(layout, name))
+            results = load_results(found[name])
+            yield from is_of_its_script(results, load(layout, name))
         except Exception as error:  # a script may fail in any way
             yield f"{name}: {error}"
-        yield from is_shown(name, texts)
+            continue
+        if "recordings" in results.configuration:
+            yield from is_shown(name, texts, tests_of(layout))
+        else:
+            yield from is_shown(name, texts, texts)
 
 
 def is_of_its_script(results: Results, experiment: Experiment) -> list[str]:
@@ -51,12 +56,20 @@ def is_of_its_script(results: Results, experiment: Experiment) -> list[str]:
     return [f"the {what} of book/experiments/{name}.py changed, {advice}" for what in changed]
 
 
-def is_shown(name: str, texts: Mapping[str, str]) -> list[str]:
-    """A chapter shows the results and computes a part of them again."""
+def tests_of(layout: Layout) -> dict[str, str]:
+    """Return the texts of the tests; those that read recordings run where these are."""
+    files = sorted((layout.root / "tests").rglob("test_*.py"))
+    return {file.stem: file.read_text(encoding="utf-8") for file in files}
+
+
+def is_shown(name: str, texts: Mapping[str, str], again: Mapping[str, str]) -> list[str]:
+    """A chapter shows the results; a part is computed again, by it or, of recordings, by a test."""
     shown = [stem for stem, text in texts.items() if f"results/{name}.json" in text]
     if not shown:
         return [f"no chapter shows book/results/{name}.json"]
-    again = re.compile(rf"\b{name}\.EXPERIMENT\.run\(")
-    if not any(again.search(texts[stem]) for stem in shown):
-        return [f"{shown[0]}: no part of results/{name}.json is computed again"]
+    call = re.compile(rf"\b{name}\.EXPERIMENT\.run\(")
+    where = shown if again is texts else list(again)
+    if not any(call.search(again[stem]) for stem in where):
+        place = shown[0] if again is texts else "tests"
+        return [f"{place}: no part of results/{name}.json is computed again"]
     return []

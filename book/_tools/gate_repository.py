@@ -42,6 +42,7 @@ SEES = {
     "networks": GROUND,
     "meanfield": GROUND | {"networks"},
     "kernel": GROUND | {"networks"},
+    "decoding": GROUND | {"data", "networks", "kernel"},
     "claims": {"estimate"},
     "figures": {"estimate"},
     "experiments": {"_checks"},

@@ -289,6 +289,19 @@ def test_results_that_no_chapter_shows_or_computes_again_are_refused(
     assert problems[0].startswith(message)
 
 
+def test_what_recordings_gave_is_computed_again_by_a_test(demo: Layout) -> None:
+    script_of(demo).write_text(SCRIPT.replace('"divisor": 2', '"divisor": 2, "recordings": {}'))
+    forget()
+    assert ran(demo)[0] == 0
+    demo.text("demo").write_text(TEXT.replace("halves.EXPERIMENT", "thirds.EXPERIMENT"))
+    missing = "tests: no part of results/halves.json is computed again"
+    assert list(gates.of_experiments(demo)) == [missing]
+    tests = demo.root / "tests" / "deeper"
+    tests.mkdir(parents=True)
+    (tests / "test_halves.py").write_text("halves.EXPERIMENT.run(number=1)")
+    assert list(gates.of_experiments(demo)) == []
+
+
 def test_another_book_s_experiments_take_the_place_of_these(demo: Layout, tmp_path: Path) -> None:
     other = Layout(tmp_path / "other")
     (other.book / "experiments").mkdir(parents=True)

@@ -1,7 +1,6 @@
 """Recordings of macaques: what the files become, and which files are refused."""
 
 import hashlib
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,11 +32,6 @@ from rnnlimits.data.recording import Recording, spans
 from rnnlimits.data.simulated import simulated_s1, write_matlab, write_pickle
 from rnnlimits.random import stream
 
-FOLDER = os.environ.get(fetch.VARIABLE)
-NOT_HERE = (
-    f"name by {fetch.VARIABLE} a folder with {C_FILE.file} and {M_FILE.file} "
-    "to compare them with what is said of them"
-)
 Draws = np.random.Generator
 
 
@@ -48,14 +42,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(fetch, "cache_folder", lambda: folder)
     monkeypatch.delenv(fetch.VARIABLE, raising=False)
     return folder
-
-
-@pytest.fixture
-def recordings() -> str:
-    """The folder of the real recordings; without one the test is skipped, and that is said."""
-    if FOLDER is None:
-        pytest.skip(NOT_HERE)
-    return FOLDER
 
 
 # S1, as a pickle

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnlimits.data.reaches import (
     Standardisation,
+    draw_reaches,
     lagged_moments,
     last_bins,
     split_reaches,
@@ -184,6 +185,54 @@ def test_splits_are_refused() -> None:
         split_reaches(made, 0.5, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 2 reaches to be split, got 1"):
         split_reaches(recording([0, 0]), 0.5, stream(0))
+
+
+@given(st.integers(1, 12), st.integers(0, 99))
+def test_draws_are_nested_and_of_whole_reaches(n_reaches: int, seed: int) -> None:
+    sizes = stream(seed).integers(1, 5, n_reaches)
+    made = recording([-1, *np.repeat(3 * np.arange(n_reaches), sizes).tolist()])
+    fewer: set[int] = set()
+    assert torch.equal(draw_reaches(made, n_reaches, stream(seed)).reach, made.reach)
+    for number in range(1, n_reaches + 1):
+        drawn = draw_reaches(made, number, stream(seed, "draw"))
+        kept = set(drawn.reaches.tolist())
+        assert len(kept) == number
+        assert fewer < kept <= set(made.reaches.tolist())
+        fewer = kept
+        inside = torch.tensor([int(label) in kept for label in made.reach])
+        assert torch.equal(drawn.within, inside)
+        assert torch.equal(drawn.reach[inside], made.reach[inside])
+        assert drawn.counts is made.counts
+
+
+def test_a_draw_is_the_first_part_of_a_split(seed: int) -> None:
+    made = recording(np.repeat(np.arange(20), 2).tolist())
+    first = split_reaches(made, 0.3, stream(seed))[0]
+    assert torch.equal(draw_reaches(made, 6, stream(seed)).reach, first.reach)
+    others = [draw_reaches(made, 6, stream(seed, k)).reach for k in range(8)]
+    assert any(not torch.equal(first.reach, other) for other in others)
+
+
+def test_every_reach_is_drawn_as_often(seed: int) -> None:
+    # One of 5 reaches, 2000 times: each count is binomial.
+    made, draw = recording([0, 1, 2, 3, 4]), stream(seed, "often")
+    found = [int(draw_reaches(made, 1, draw).reaches) for _ in range(2000)]
+    scores = (np.bincount(found, minlength=5) - 400) / np.sqrt(2000 * 0.2 * 0.8)
+    assert np.abs(scores).max() < 4.5
+
+
+@pytest.mark.untyped
+def test_draws_are_refused() -> None:
+    made = recording([0, 0, 1])
+    with pytest.raises(ValueError, match="number must be at least 1, got 0"):
+        draw_reaches(made, 0, stream(0))
+    with pytest.raises(ValueError, match="at most the number of reaches, 2, got 3"):
+        draw_reaches(made, 3, stream(0))
+    for number in (True, 1.0, "all"):
+        with pytest.raises(TypeError, match="number must be an integer"):
+            draw_reaches(made, number, stream(0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="generator must be a numpy Generator, got int"):
+        draw_reaches(made, 1, 3)  # type: ignore[arg-type]
 
 
 def test_a_standardisation_sees_the_training_reaches_alone() -> None:

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from draws import (
     VARIANCES,
     both_dtypes,
     channels,
+    designed,
     horizons,
     network,
     quick,
@@ -20,9 +22,15 @@ from draws import (
     untyped,
 )
 from rnnlimits.estimate import estimate
-from rnnlimits.kernel.learning_curves import expected_losses, solve_descent
+from rnnlimits.kernel.learning_curves import descent_limit, expected_losses, solve_descent
 from rnnlimits.kernel.limit import lag_weights
-from rnnlimits.kernel.loss import SquaredLoss, loss_value, squared_loss, white_loss
+from rnnlimits.kernel.loss import (
+    SquaredLoss,
+    loss_gradient,
+    loss_value,
+    squared_loss,
+    white_loss,
+)
 from rnnlimits.kernel.tangent import impulse_kernel
 from rnnlimits.kernel.training import descend, stability_limit
 from rnnlimits.networks.convolution import convolve
@@ -81,6 +89,102 @@ def test_steps_that_round_off_cannot_follow_are_refused() -> None:
         solve_descent(response(2, 4, 3, 2), rho, loss, rate, [10**16])
 
 
+def drawn_weights(seed: int, n_lags: int = 4) -> Tensor:
+    """Return lag weights between 0.3 and 3."""
+    return torch.from_numpy(stream(seed, "weights").uniform(0.3, 3, n_lags))
+
+
+ranks = st.integers(1, 8)  # of at most 4 lags times 2 inputs
+
+
+@quick
+@given(seeds, ranks)
+def test_the_limit_is_where_many_steps_end(seed: int, rank: int) -> None:
+    _, _, loss = designed(seed, rank)
+    start, rho = response(seed, 4, 2, 2), drawn_weights(seed)
+    rate = 0.9 * stability_limit(rho, loss)
+    end = solve_descent(start, rho, loss, rate, [10**5])[0]
+    torch.testing.assert_close(descent_limit(start, rho, loss), end, rtol=1e-8, atol=1e-9)
+
+
+@quick
+@given(seeds, ranks, st.booleans())
+def test_the_limit_is_of_least_norm_in_the_scaled_parameters(
+    seed: int, rank: int, one_lag_off: bool
+) -> None:
+    # With L = sqrt(ρ) θ: least squares on windows times sqrt(ρ), nearest to the start in θ.
+    X, Y, loss = designed(seed, rank)
+    start, rho = response(seed, 4, 2, 2), drawn_weights(seed)
+    if one_lag_off:
+        rho[seed % 4] = 0
+    root = rho.sqrt().repeat_interleave(2)
+    rows = start.transpose(1, 2).flatten(0, 1)
+    theta = torch.linalg.pinv(X * root, rtol=1e-11) @ (Y - X @ rows)
+    expected = rows + root[:, None] * theta
+    found = descent_limit(start, rho, loss)
+    torch.testing.assert_close(found.transpose(1, 2).flatten(0, 1), expected, rtol=1e-8, atol=1e-9)
+    if one_lag_off:
+        assert torch.equal(found[seed % 4], start[seed % 4])
+
+
+@quick
+@given(seeds)
+def test_weights_do_not_matter_where_the_data_determine_the_response(seed: int) -> None:
+    X, Y, loss = designed(seed, 8)
+    rows = torch.linalg.lstsq(X, Y).solution
+    best = rows.unflatten(0, (4, 2)).mT
+    for k in range(3):
+        start = response(seed + k, 4, 2, 2)
+        found = descent_limit(start, drawn_weights(seed + k), loss)
+        torch.testing.assert_close(found, best, rtol=1e-8, atol=1e-9)
+
+
+@quick
+@given(seeds, st.integers(1, 7))
+def test_weights_matter_where_they_do_not(seed: int, rank: int) -> None:
+    _, _, loss = designed(seed, rank)
+    start, flat = response(seed, 4, 2, 2), torch.ones(4).double()
+    rho = torch.tensor([3.0, 1.0, 0.5, 0.2]).double()
+    ends = [descent_limit(start, each, loss) for each in (flat, rho)]
+
+    def size(end: Tensor, weights: Tensor) -> float:
+        return float(((end - start).square().sum(dim=(1, 2)) / weights).sum())
+
+    for end in ends:  # both interpolate as well as can be
+        assert float(loss_gradient(end, loss).abs().max()) < 1e-9
+    assert size(ends[0], flat) < size(ends[1], flat)
+    assert size(ends[1], rho) < size(ends[0], rho)
+    # a common factor of the weights changes nothing
+    torch.testing.assert_close(descent_limit(start, 7 * rho, loss), ends[1], rtol=1e-8, atol=1e-9)
+
+
+def test_limits_that_stay_where_they_are() -> None:
+    X, Y, loss = designed(9, 8)
+    start, rho = response(9, 4, 2, 2), drawn_weights(9)
+    assert torch.equal(descent_limit(start, 0 * rho, loss), start)
+    best = torch.linalg.lstsq(X, Y).solution.unflatten(0, (4, 2)).mT
+    torch.testing.assert_close(descent_limit(best, rho, loss), best, rtol=1e-12, atol=1e-13)
+    blind = squared_loss(0 * sequences(9), sequences(9))
+    kept = response(9, 5, 2, 2)
+    assert torch.equal(descent_limit(kept, torch.ones(5).double(), blind), kept)
+
+
+@untyped
+def test_limits_are_refused() -> None:
+    _, _, loss = designed(0, 8)
+    start, rho = response(0, 4, 2, 2), drawn_weights(0)
+    with pytest.raises(ValueError, match="weights has 3, loss has 4"):
+        descent_limit(start, rho[:3], loss)
+    with pytest.raises(ValueError, match="weights must be at least 0 at every lag"):
+        descent_limit(start, -rho, loss)
+    with pytest.raises(ValueError, match="response has 3, loss has 4"):
+        descent_limit(start[:3], rho, loss)
+    with pytest.raises(TypeError, match="weights and loss must share one dtype"):
+        descent_limit(start, rho.float(), loss)
+    with pytest.raises(TypeError, match="response and loss must share one dtype"):
+        descent_limit(start.float(), rho, loss)
+
+
 def means(samples: list[Tensor]) -> Any:
     """Return the estimate of a list of curves."""
     return estimate(torch.stack(samples).numpy())
@@ -133,6 +237,7 @@ def test_dtype_is_kept(dtype: torch.dtype) -> None:
     loss = white_loss(response(6, 3).to(dtype))
     rho = torch.ones(3, dtype=dtype)
     assert solve_descent(response(7, 3).to(dtype), rho, loss, 0.1, [3]).dtype == dtype
+    assert descent_limit(response(7, 3).to(dtype), rho, loss).dtype == dtype
     assert expected_losses(loss, loss, rho, rho, 0.1, [3]).test.dtype == dtype
 
 

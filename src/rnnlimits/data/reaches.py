@@ -77,14 +77,32 @@ class Standardisation:
     def applied(
         self, values: Float[Tensor, "*rows columns"]
     ) -> Float[Tensor, "*rows columns"]:
-        """Return the values in units of the deviation, from the mean."""
+        """Return the values in units of the deviation, from the mean.
+
+        Raises:
+            ValueError: numbers of columns differ.
+        """
+        self._fits(values)
         return (values - self.mean) / self.deviation
 
     def undone(
         self, values: Float[Tensor, "*rows columns"]
     ) -> Float[Tensor, "*rows columns"]:
-        """Return the values whose standardisation is given."""
+        """Return the values whose standardisation is given.
+
+        Raises:
+            ValueError: numbers of columns differ.
+        """
+        self._fits(values)
         return values * self.deviation + self.mean
+
+    def _fits(self, values: Tensor) -> None:
+        """Raise unless the values have a column for each fitted."""
+        same_size(
+            "numbers of columns",
+            values=values.shape[-1],
+            fitted=len(self.mean),
+        )
 
 
 def standardisation(

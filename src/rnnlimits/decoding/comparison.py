@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rnnlimits._checks import integer_at_least, positive
+from rnnlimits._checks import integer_at_least, positive, same_size
 from rnnlimits.data.reaches import draw_reaches, split_reaches
 from rnnlimits.data.recording import Recording
 from rnnlimits.decoding.paths import (
@@ -123,8 +123,9 @@ def split_problem(
     """Return the decoding problem of one split of a recording; see `decoding_problem`.
 
     Raises:
-        TypeError: ``length``, ``n_train`` or the seed is no integer.
-        ValueError: the recording has too few reaches, or too short ones, or the seed is negative.
+        TypeError: ``length``, ``n_train``, ``judged`` or the seed is no integer.
+        ValueError: the recording has too few reaches, or too short ones, ``judged`` is below
+            ``length``, or the seed is negative.
 
     Example:
         >>> from rnnlimits.data.recording import in_pieces
@@ -145,6 +146,16 @@ def initial_network(
     Raises:
         TypeError: the seed is no integer.
         ValueError: it is negative.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> tiny = Protocol(width=40, clock=3, longest=4)
+        >>> rnn = initial_network(problem, tiny, seed=0)
+        >>> rnn.width, rnn.n_inputs, rnn.n_outputs
+        (40, 52, 2)
     """
     return initialise(
         protocol.width,
@@ -156,7 +167,21 @@ def initial_network(
 
 
 def learning_rate(problem: Problem, protocol: Protocol) -> float:
-    """Return the one learning rate of all descents of the problem."""
+    """Return the one learning rate of all descents of the problem.
+
+    Raises:
+        ValueError: no count varies, so that nothing can be learned.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> tiny = Protocol(width=40, clock=3, longest=4)
+        >>> twice = Protocol(share=0.5)
+        >>> learning_rate(problem, twice) / learning_rate(problem, tiny)
+        2.0
+    """
     return common_rate(
         problem.loss, list(weights(problem, protocol)), protocol.share
     )
@@ -165,13 +190,24 @@ def learning_rate(problem: Problem, protocol: Protocol) -> float:
 def weights(
     problem: Problem, protocol: Protocol
 ) -> Float[Tensor, "models lags"]:
-    r"""Return the lag weights of the two convolutions: :math:`\rho_\tau`, and 1 for every lag."""
+    r"""Return the lag weights of the two convolutions: :math:`\rho_\tau`, and 1 for every lag.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> tiny = Protocol(width=40, clock=3, longest=4)
+        >>> weights(problem, tiny)
+        tensor([[2.0000, 1.6000, 0.7800],
+                [1.0000, 1.0000, 1.0000]], dtype=torch.float64)
+    """
     rho = lag_weights(problem.loss.n_lags, protocol.variances)
     return torch.stack([rho, torch.ones_like(rho)])
 
 
-class Convolutions(NamedTuple):
-    """Test scores of the scaled and the plain convolution at ``steps``, and where each stops.
+class Scores(NamedTuple):
+    """Test scores of some models at ``steps``, and where each of them stops.
 
     ``stops`` are places in ``steps``, chosen on the validation windows.
     """
@@ -186,25 +222,92 @@ class Convolutions(NamedTuple):
         return self.scores[torch.arange(len(self.stops)), self.stops]
 
 
-def convolution_scores(
+def convolution_paths(
     problem: Problem,
     protocol: Protocol,
     start: Float[Tensor, "lags o i"],
-) -> Convolutions:
-    r"""Return :math:`R^2` on the test windows along the descents of both convolutions, solved.
+) -> Float[Tensor, "models steps lags o i"]:
+    r"""Return the responses of both convolutions along their descents, solved.
+
+    Raises:
+        TypeError: dtypes or devices differ.
+        ValueError: shapes do not fit, or ``2**longest`` steps are more than `solve_descent` can
+            follow.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> tiny = Protocol(width=40, clock=3, longest=4)
+        >>> convolution_paths(problem, tiny, torch.zeros(3, 2, 52).double()).shape
+        torch.Size([2, 9, 3, 2, 52])
+    """
+    rate = learning_rate(problem, protocol)
+    steps = step_grid(protocol.longest)
+    return torch.stack(
+        [
+            solve_descent(start, each, problem.loss, rate, steps)
+            for each in weights(problem, protocol)
+        ]
+    )
+
+
+def scores_along(
+    responses: Float[Tensor, "models steps lags o i"],
+    problem: Problem,
+    steps: tuple[int, ...],
+) -> Scores:
+    r"""Return :math:`R^2` on the test windows along the steps, and where each model stops.
 
     Raises:
         TypeError: dtypes or devices differ.
         ValueError: shapes do not fit, or test velocities do not vary.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> nothing = torch.zeros(1, 2, 3, 2, 52).double()
+        >>> scores_along(nothing, problem, (0, 1)).stops
+        tensor([0])
     """
-    steps = step_grid(protocol.longest)
-    rate = learning_rate(problem, protocol)
-    scores, stops = [], []
-    for each in weights(problem, protocol):
-        path = solve_descent(start, each, problem.loss, rate, steps)
-        scores.append(r_squared(path, problem.test))
-        stops.append(chosen(path, problem.validation))
-    return Convolutions(steps, torch.stack(scores), torch.tensor(stops))
+    same_size(
+        "numbers of steps",
+        responses=responses.shape[1],
+        steps=len(steps),
+    )
+    stops = [chosen(path, problem.validation) for path in responses]
+    scores = r_squared(responses, problem.test)
+    return Scores(steps, scores, torch.tensor(stops))
+
+
+def convolution_scores(
+    problem: Problem,
+    protocol: Protocol,
+    start: Float[Tensor, "lags o i"],
+) -> Scores:
+    r"""Return :math:`R^2` on the test windows along the descents of both convolutions, solved.
+
+    Raises:
+        TypeError: dtypes or devices differ.
+        ValueError: shapes do not fit, test velocities do not vary, or ``2**longest`` steps are more
+            than `solve_descent` can follow.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> tiny = Protocol(width=40, clock=3, longest=4)
+        >>> start = torch.zeros(3, 2, 52, dtype=torch.float64)
+        >>> found = convolution_scores(problem, tiny, start)
+        >>> found.steps, found.scores.shape, found.chosen.shape
+        ((0, 1, 2, 3, 4, 6, 8, 11, 16), torch.Size([2, 9, 2]), torch.Size([2, 2]))
+    """
+    responses = convolution_paths(problem, protocol, start)
+    return scores_along(responses, problem, step_grid(protocol.longest))
 
 
 def network_scores(
@@ -212,20 +315,29 @@ def network_scores(
     protocol: Protocol,
     rnn: LinearRNN,
     start_counts: bool,
-) -> Convolutions:
+) -> Scores:
     r"""Return the same for the network, trained step by step up to the common number of steps.
 
     Raises:
         TypeError: dtypes or devices differ.
         ValueError: numbers of channels differ, or test velocities do not vary.
         FloatingPointError: training diverges.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> tiny = Protocol(width=40, clock=3, longest=4)
+        >>> rnn = initial_network(problem, tiny, seed=0)
+        >>> found = network_scores(problem, tiny, rnn, start_counts=False)
+        >>> found.steps, found.scores.shape, found.chosen.shape
+        ((0, 1, 2, 3, 4, 6, 8), torch.Size([1, 7, 2]), torch.Size([1, 2]))
     """
     steps = step_grid(protocol.clock)
     rate = learning_rate(problem, protocol)
     path = network_path(rnn, problem.loss, rate, steps, start_counts)
-    stop = chosen(path, problem.validation)
-    scores = r_squared(path, problem.test)[None]
-    return Convolutions(steps, scores, torch.tensor([stop]))
+    return scores_along(path[None], problem, steps)
 
 
 def ridge_score(problem: Problem) -> Float[Tensor, " o"]:
@@ -234,6 +346,14 @@ def ridge_score(problem: Problem) -> Float[Tensor, " o"]:
 
     Raises:
         ValueError: test velocities do not vary.
+
+    Example:
+        >>> from rnnlimits.data.recording import in_pieces
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> pieces = in_pieces(simulated_s1(stream(0), 320), 16)
+        >>> problem = split_problem(pieces, 3, None, seed=0)
+        >>> ridge_score(problem).shape
+        torch.Size([2])
     """
     largest = torch.linalg.eigvalsh(problem.loss.matrix)[-1]
     falling = torch.linspace(0, -DECADES, PENALTIES).to(largest)
@@ -245,6 +365,16 @@ def ridge_score(problem: Problem) -> Float[Tensor, " o"]:
 def starts(
     rnn: LinearRNN, n_lags: int
 ) -> Float[Tensor, "starts lags o i"]:
-    """Return the two starts of a convolution: that of the network, and zero."""
+    """Return the two starts of a convolution: that of the network, and zero.
+
+    Raises:
+        TypeError: ``n_lags`` is no integer.
+        ValueError: it is below 1.
+
+    Example:
+        >>> rnn = initialise(4, 2, 1, VARIANCES, stream(0))
+        >>> starts(rnn, 3).shape
+        torch.Size([2, 3, 1, 2])
+    """
     response = impulse_response(rnn, n_lags)
     return torch.stack([response, torch.zeros_like(response)])

@@ -16,6 +16,7 @@ from rnnlimits._checks import (
     integer_at_least,
     non_negative_weights,
     positive,
+    same_kind,
 )
 from rnnlimits.decoding.problem import Windows, squared_error
 from rnnlimits.kernel.loss import SquaredLoss, loss_value
@@ -32,8 +33,9 @@ def common_rate(
     :math:`2/\lambda_{\max}`.
 
     Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: no weights are given, they do not fit the loss, or ``share`` is not positive.
+        TypeError: dtypes or devices differ, or ``share`` is no number.
+        ValueError: no weights are given, they do not fit the loss, nothing can be learned with
+            them, or ``share`` is not positive.
 
     Example:
         >>> from rnnlimits.kernel.loss import squared_loss
@@ -86,7 +88,8 @@ def without_start(
         0.0
     """
     flipped = replace(loss, cross=-loss.cross)
-    energy = 2 * float(loss_value(start, flipped))
+    # A sum of squares; round-off may leave it just below 0.
+    energy = max(0.0, 2 * float(loss_value(start, flipped)))
     moved = torch.einsum("koi,kiaj->aoj", start, loss.gram)
     return replace(loss, cross=loss.cross + moved, energy=energy)
 
@@ -134,8 +137,8 @@ def ridge_path(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: a penalty is negative or not finite, or it is zero where the data do not
-            determine L.
+        ValueError: a penalty is negative or not finite, or within round-off of the largest
+            eigenvalue of H where the data do not determine L.
 
     Example:
         >>> from rnnlimits.kernel.loss import squared_loss
@@ -144,12 +147,14 @@ def ridge_path(
         tensor([0.5000, 0.2500])
     """
     non_negative_weights("penalties", penalties)
+    same_kind(penalties=penalties, loss=loss.gram)
     values, vectors = torch.linalg.eigh(loss.matrix)
     damped = values.clamp(min=0) + penalties[:, None]
-    if bool((damped <= 0).any()):
+    noise = len(values) * torch.finfo(values.dtype).eps * values[-1]
+    if bool((damped <= noise).any()):
         raise ValueError(
             "penalties must be above 0 where the data do not determine "
-            "the response, got 0"
+            f"the response, got {float(penalties.min()):.3g}"
         )
     cross = loss.cross.transpose(1, 2).flatten(0, 1)
     projected = (vectors.T @ cross) / damped[..., None]

@@ -75,28 +75,23 @@ def decoding_problem(
 ) -> Problem:
     """Return the problem of decoding ``test`` by windows of so many bins, learned on ``train``.
 
-    Validation and test windows end where windows of ``judged`` bins would, so that decoders of
-    several lengths can be judged on the same bins; by default ``judged`` is ``length``.
-
-    Scalings are fitted on the training reaches: those of counts on all their bins, those of
-    velocities on the last bins of the windows, where they are predicted.
+    Validation and test windows end where windows of ``judged`` bins (by default ``length``) would,
+    so that decoders of several lengths can be judged on the same bins. Scalings are fitted on the
+    training reaches: of counts on all bins, of velocities on last bins, where they are predicted.
 
     Raises:
-        TypeError: ``length`` is no integer.
-        ValueError: ``length`` is below 1 or above the longest reach of a part, ``judged`` below
-            ``length``, numbers of neurons differ, or two parts share a bin of a reach.
+        TypeError: ``length`` or ``judged`` is no integer.
+        ValueError: ``length`` is below 1 or above the longest training reach, ``judged`` below
+            ``length`` or above another part's, neurons differ in number, or parts share a bin.
 
     Example:
-        >>> from rnnlimits.data.recording import in_pieces
-        >>> from rnnlimits.data.reaches import split_reaches
-        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> from rnnlimits.data.simulated import draw_tuning, simulated_s1
         >>> from rnnlimits.random import stream
-        >>> pieces = in_pieces(simulated_s1(stream(0), 900), 9)
-        >>> train, rest = split_reaches(pieces, 0.5, stream(1))
-        >>> validation, test = split_reaches(rest, 0.5, stream(2))
-        >>> problem = decoding_problem(train, validation, test, 5)
+        >>> neurons = draw_tuning(stream(0))
+        >>> parts = [simulated_s1(stream(k), 50 * k, neurons) for k in (3, 1, 2)]
+        >>> problem = decoding_problem(*parts, 5)
         >>> problem.loss.n_lags, problem.loss.n_inputs, len(problem.test.last)
-        (5, 52, 288)
+        (5, 52, 96)
     """
     parts = {"train": train, "validation": validation, "test": test}
     same_size(
@@ -105,6 +100,7 @@ def decoding_problem(
     )
     for first, second in combinations(parts, 2):
         _apart(first, parts[first], second, parts[second])
+    integer_at_least("length", length, 1)
     late = length if judged is None else judged
     integer_at_least("judged", late, length)
     last = last_bins(train.reach, length)
@@ -116,21 +112,28 @@ def decoding_problem(
         name: Windows(
             input_scaling.applied(part.counts),
             target_scaling.applied(part.velocities),
-            last_bins(part.reach, length if part is train else late),
+            last if part is train else last_bins(part.reach, late),
             length,
         )
         for name, part in parts.items()
     }
-    seen = windows["train"]
-    moments = lagged_moments(
-        seen.inputs, seen.targets, length, train.reach, "mean"
-    )
+    loss = _mean_loss(windows["train"], train.reach)
     return Problem(
-        loss=SquaredLoss(**moments._asdict()),
+        loss=loss,
         **windows,
         input_scaling=input_scaling,
         target_scaling=target_scaling,
     )
+
+
+def _mean_loss(
+    windows: Windows, reach: Int[Tensor, " bins"]
+) -> SquaredLoss:
+    """Return the mean of squares over all windows of the reaches, by their moments."""
+    moments = lagged_moments(
+        windows.inputs, windows.targets, windows.length, reach, "mean"
+    )
+    return SquaredLoss(**moments._asdict())
 
 
 def _apart(

@@ -7,7 +7,6 @@ the published values stand beside it, for comparison.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -15,14 +14,13 @@ from torch import Tensor
 from rnnlimits._checks import integer_at_least
 from rnnlimits.data.recording import Recording, in_pieces
 from rnnlimits.decoding.comparison import (
-    TEST_SHARE,
-    VALIDATION_SHARE,
     Protocol,
     convolution_scores,
     initial_network,
     network_scores,
     split_problem,
     starts,
+    three_parts,
 )
 from rnnlimits.estimate import Estimate, over_splits
 
@@ -86,26 +84,40 @@ def table_one(
         [
             torch.stack(
                 [
-                    _row(pieces, length, n_train, seed, protocol)
+                    row(pieces, length, n_train, seed, protocol)
                     for n_train in (limited, None)
                 ]
             )
             for seed in seeds
         ]
     )
-    tested = round(TEST_SHARE * n_pieces)
-    rest = round((1 - TEST_SHARE - VALIDATION_SHARE) * n_pieces)
-    return TableOne(scores, (tested / limited, tested / rest))
+    train, _, test = three_parts(pieces, None, seeds[0])
+    tested = len(test.reaches)
+    every = len(train.reaches)
+    return TableOne(scores, (tested / limited, tested / every))
 
 
-def _row(
+def row(
     pieces: Recording,
     length: int,
     n_train: int | None,
     seed: int,
     protocol: Protocol,
 ) -> Float[Tensor, "models components"]:
-    """Return the scores of the three models on one split."""
+    """Return one row of the table on one split: so many pieces to train on, or all.
+
+    Raises:
+        TypeError: a number is no integer.
+        ValueError: the recording has too few pieces, or too short ones.
+        FloatingPointError: training diverges.
+
+    Example:
+        >>> from rnnlimits.data.simulated import simulated_s1
+        >>> from rnnlimits.random import stream
+        >>> pieces = in_pieces(simulated_s1(stream(0), 900), 18)
+        >>> row(pieces, 3, 4, 0, Protocol(width=40, clock=3, longest=3)).shape
+        torch.Size([3, 2])
+    """
     problem = split_problem(pieces, length, n_train, seed)
     rnn = initial_network(problem, protocol, seed)
     start = starts(rnn, length)[0]
@@ -116,7 +128,16 @@ def _row(
 
 
 def cells(table: TableOne) -> list[list[Estimate]]:
-    """Return the mean over splits of each row of data and each model, both components in it."""
+    """Return the mean over splits of each row of data and each model, both components in it.
+
+    Raises:
+        ValueError: there is one split alone.
+
+    Example:
+        >>> exact = TableOne(torch.tensor([PUBLISHED, PUBLISHED]), (1.0, 1.0))
+        >>> cells(exact)[0][2].mean.round(4)
+        array([0.5856, 0.3918])
+    """
     return [
         [
             over_splits(table.scores[:, d, m].numpy(), share)
@@ -133,8 +154,8 @@ class Agreement(NamedTuple):
     component whether scaled and plain convolution come in the published order in the mean.
     """
 
-    difference: Float[np.ndarray, "data models components"]
-    same_order: Bool[np.ndarray, "data components"]
+    difference: Float[Tensor, "data models components"]
+    same_order: Bool[Tensor, "data components"]
 
 
 def against_published(table: TableOne) -> Agreement:
@@ -145,10 +166,10 @@ def against_published(table: TableOne) -> Agreement:
         >>> bool(against_published(exact).same_order.all())
         True
     """
-    measured = table.scores.mean(dim=0).numpy()
-    published = np.array(PUBLISHED)
+    measured = table.scores.mean(dim=0)
+    published = measured.new_tensor(PUBLISHED)
     ahead = [
-        np.sign(each[:, 1] - each[:, 2])
+        (each[:, 1] - each[:, 2]).sign()
         for each in (measured, published)
     ]
     return Agreement(measured - published, ahead[0] == ahead[1])

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rnnlimits._checks import positive, same_kind
 from rnnlimits.data.reaches import (
     Standardisation,
     lagged_moments,
@@ -76,7 +77,7 @@ def explained(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, or the targets are 0, so that there is nothing to explain.
 
     Example:
         >>> from rnnlimits.kernel.loss import squared_loss
@@ -84,7 +85,8 @@ def explained(
         >>> explained(0.5 * one, squared_loss(one, one)).item()
         0.75
     """
-    return 1 - loss_value(responses, loss) / (loss.energy / 2)
+    energy = positive("energy of the targets", loss.energy)
+    return 1 - loss_value(responses, loss) / (energy / 2)
 
 
 class Decomposition(NamedTuple):
@@ -126,6 +128,12 @@ def bias_and_variance(
     if n < 2:
         raise ValueError(
             f"responses must hold at least 2 samples, got {n}"
+        )
+    same_kind(best=best, responses=responses)
+    if best.shape != responses.shape[1:]:
+        raise ValueError(
+            "best must have the shape of a response, "
+            f"{tuple(responses.shape[1:])}, got {tuple(best.shape)}"
         )
     quadratic = SquaredLoss(
         loss.gram, 0 * loss.cross, 0.0, loss.scale, loss.n_terms

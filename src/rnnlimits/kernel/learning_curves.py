@@ -91,8 +91,9 @@ def descent_limit(
         \sum_\tau \|L_\tau - L^0_\tau\|^2 / \rho_\tau .
 
     This is :math:`L^0 - S M^+ S G^0` with :math:`S = \Theta^{1/2}`, :math:`M = S H S` and the
-    pseudo-inverse :math:`M^+`. A lag of weight zero stays where it is. Eigenvalues of :math:`M`
-    within round-off, a thousand units of it, of the largest count as zero.
+    pseudo-inverse :math:`M^+`. A lag of weight zero stays where it is, and the minima are those
+    over the other lags. Eigenvalues of :math:`M` within round-off, a thousand units of it, of the
+    largest count as zero.
 
     Raises:
         TypeError: dtypes or devices differ.
