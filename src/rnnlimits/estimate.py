@@ -103,7 +103,11 @@ def root_mean_square(samples: ArrayLike, axis: int = 0) -> Estimate:
     return Estimate(_plain(root), _plain(square.standard_error / (2 * root)), square.n)
 
 
-def over_splits(samples: ArrayLike, test_to_train: float, axis: int = 0) -> Estimate:
+def over_splits(
+    samples: ArrayLike,
+    test_to_train: float,
+    axis: int = 0,
+) -> Estimate:
     r"""Return the mean over random splits of one data set into training and test parts, with the
     standard error of Nadeau and Bengio (2003),
 
@@ -125,8 +129,8 @@ def over_splits(samples: ArrayLike, test_to_train: float, axis: int = 0) -> Esti
     """
     share = positive("test_to_train", test_to_train)
     plain = estimate(samples, axis)
-    wider = np.sqrt(1 + plain.n * share)
-    return Estimate(plain.mean, _plain(plain.standard_error * wider), plain.n)
+    error = plain.standard_error * np.sqrt(1 + plain.n * share)
+    return Estimate(plain.mean, _plain(error), plain.n)
 
 
 @dataclass(frozen=True)
