@@ -1,6 +1,8 @@
 """Where files are looked for, how they are fetched, and what an interrupted download leaves."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,10 @@ def test_a_huge_file_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "MAX_BYTES", 5)
     with pytest.raises(ValueError, match="at most 5 bytes, got 11"):
         fetch(KNOWN, downloader=gives(CONTENT))
+
+
+def test_an_import_brings_no_progress_bar() -> None:
+    # In a notebook without widgets tqdm.auto warns, and nbval fails the cell.
+    code = "import sys, rnnlimits.data.macaque; print('tqdm.auto' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -3,12 +3,12 @@
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
-
-import pooch
 
 from rnnlimits.data.recording import Provenance
 
@@ -77,7 +77,7 @@ def fetch(
         raise FileNotFoundError(
             _missing(source, searched, folder is None)
         )
-    path = pooch.retrieve(
+    path = _pooch().retrieve(
         source.address,
         known_hash=f"sha256:{source.sha256}",
         fname=source.file,
@@ -94,7 +94,7 @@ def cache_folder() -> Path:
         >>> "rnnlimits" in str(cache_folder())
         True
     """
-    return Path(pooch.os_cache("rnnlimits"))
+    return Path(_pooch().os_cache("rnnlimits"))
 
 
 def _folders(folder: str | Path | None) -> list[Path]:
@@ -107,7 +107,7 @@ def _folders(folder: str | Path | None) -> list[Path]:
 
 def _http() -> Downloader:
     """Return a downloader, with a bar where a terminal shows it."""
-    return pooch.HTTPDownloader(progressbar=sys.stderr.isatty())
+    return _pooch().HTTPDownloader(progressbar=sys.stderr.isatty())
 
 
 def _missing(
@@ -155,3 +155,13 @@ def _verified(path: Path, source: Source) -> Verified:
             verified=source.sha256 is not None,
         ),
     )
+
+
+def _pooch() -> ModuleType:
+    """Import pooch, where it is used only: it brings tqdm.auto, which warns in a notebook without
+    widgets.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch
+    return pooch
