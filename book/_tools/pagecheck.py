@@ -17,6 +17,9 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WIDTHS = (1440, 375)
 SCHEMES = ("light", "dark")
 GRAVE = ("serious", "critical")
+# Milliseconds until a page is said not to do what it must. The API page takes one or two thousand to turn
+# on a quiet machine, and a busy machine is no fault of a page.
+PATIENCE = 60_000
 
 TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"
 UNRENDERED = """() => [...document.querySelectorAll('.math')]
@@ -49,11 +52,14 @@ REACHABLE = """() => [...document.querySelectorAll('pre')]
 # Glyphs and coloured words say nothing to axe, and are most of a page: boxes stand in for the
 # first, and once contrast is done the words lose their spans.
 BOXES = """() => {
-  for (const svg of document.querySelectorAll('mjx-container > svg')) {
-    const box = svg.getBoundingClientRect(), plain = document.createElement('span');
-    plain.style.cssText = `display:inline-block;width:${box.width}px;height:${box.height}px`;
+  const drawn = [...document.querySelectorAll('mjx-container > svg')];
+  const boxes = drawn.map(svg => svg.getBoundingClientRect());  // all read before any is replaced
+  drawn.forEach((svg, k) => {
+    const plain = document.createElement('span');
+    plain.style.cssText =
+      `display:inline-block;width:${boxes[k].width}px;height:${boxes[k].height}px`;
     svg.replaceWith(plain);
-  }
+  });
 }"""
 PLAIN = """() => {
   for (const pre of document.querySelectorAll('pre'))
@@ -137,6 +143,7 @@ def examine(
     dark. `audit` asks for axe: contrast in every scheme; structure, which knows no colour, in one.
     """
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     findings = Findings()
     _listen(page, findings.faults)
     page.goto(address)
@@ -164,7 +171,7 @@ def _turn(page: "Page", scheme: str, faults: list[str]) -> None:
 
     page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
     try:
-        page.wait_for_function(TURNED, arg=scheme, timeout=2000)
+        page.wait_for_function(TURNED, arg=scheme, timeout=PATIENCE)
     except TooLate:
         faults.append(f"does not turn {scheme}")
 
@@ -194,7 +201,7 @@ def _settle(page: "Page") -> None:
     from playwright.sync_api import TimeoutError as TooLate
 
     with contextlib.suppress(TooLate):  # axe then reports what stayed out of reach
-        page.wait_for_function(REACHABLE, timeout=1000)
+        page.wait_for_function(REACHABLE, timeout=PATIENCE)
 
 
 def _listen(page: "Page", faults: list[str]) -> None:

@@ -11,6 +11,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 import bookext_api
+import pagecheck
 from pagecheck import Barrier, Findings, axe_script, compare, examine, read_known
 from sitecheck import check_site
 
@@ -139,8 +140,14 @@ def demo(site: Path, folder: Path, body: str) -> str:
 
 @pytest.mark.parametrize(("body", "expected"), WRONG.values(), ids=WRONG)
 def test_a_page_that_is_wrong_on_purpose_is_noticed(
-    browser: "Browser", site: Path, tmp_path: Path, body: str, expected: str
+    browser: "Browser",
+    site: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    expected: str,
 ) -> None:
+    monkeypatch.setattr(pagecheck, "PATIENCE", 2000)  # one of them waits for its end
     context = browser.new_context()
     faults = examine(context, demo(site, tmp_path, body), axe_script(), audit=False).faults
     context.close()
