@@ -5,7 +5,7 @@ Made from `book/claims.toml` (bookext_ledger): the directives `{ledger} <paper>`
 word, linked). The rows that a text names are linked, and a line under every statement, equation or
 figure that settles a row says so (bookext_links).
 
-Made from the library (bookext_api): the API page, which lists every module found at build time.
+Made from the library (bookext_api): the API pages, with every module found at build time.
 
 Made from the environment of a publishing workflow, and absent without it:
 RNNLIMITS_SITE_URL (canonical addresses, OpenGraph, citation), RNNLIMITS_REPOSITORY_URL

@@ -1,5 +1,6 @@
-"""The API page: every public function and class of the library, found when the page is read.
+"""The API pages: every public function and class of the library, found when a page is read.
 
+Each package has a page, and the modules beside the packages share one; an overview leads to all.
 A package that lists names in `__all__` is one section and hides its submodules; any other module
 without a leading underscore is a section of its own.
 """
@@ -12,7 +13,7 @@ import pkgutil
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,8 @@ from sphinx.application import Sphinx
 import rnnlimits
 
 PAGE = "book/api"
-MARKER = "% modules"
+BESIDE = "tools"  # the page of the modules that are in no package
+MARKER = re.compile(r"^% modules ?(.*)$", re.MULTILINE)
 LINES = re.compile(
     r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>\s*(<span class="sig-paren">\)</span>)',
     re.DOTALL,
@@ -60,10 +62,32 @@ def _own(module: ModuleType, name: str, value: Any) -> bool:
     return value.__module__ == module.__name__ and not name.startswith("_")
 
 
+def page_of(module: ModuleType) -> str:
+    """Return the name of the page that a module is on."""
+    _, first, *rest = module.__name__.split(".")
+    return first if rest else BESIDE
+
+
 def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Replace the marker on the API page by one section per module."""
+    """Replace the markers: on a page by sections of its modules, on the overview by their list."""
     if docname == PAGE:
-        source[0] = source[0].replace(MARKER, "\n".join(map(_section, modules())))
+        source[0] = MARKER.sub(lambda m: _listed(map(_summary, _modules_on(m[1]))), source[0])
+    elif docname.startswith(f"{PAGE}/"):
+        here = _modules_on(docname.removeprefix(f"{PAGE}/"))
+        source[0] = MARKER.sub(lambda _: "\n".join(map(_section, here)), source[0])
+
+
+def _modules_on(page: str) -> list[ModuleType]:
+    return [module for module in modules() if page_of(module) == page]
+
+
+def _listed(summaries: Iterable[str]) -> str:
+    return "\n".join(["```{eval-rst}", *summaries, "```"])
+
+
+def _summary(module: ModuleType) -> str:
+    name, text = module.__name__, (module.__doc__ or "").strip().partition("\n\n")[0]
+    return f":py:mod:`{name.removeprefix('rnnlimits.')} <{name}>`\n   {' '.join(text.split())}\n"
 
 
 def _section(module: ModuleType) -> str:
@@ -149,7 +173,7 @@ def flatten_signatures(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Write a signature's lines as spans: Sphinx makes them a definition list without terms."""
-    if pagename == PAGE:
+    if pagename.startswith(f"{PAGE}/"):
         context["body"] = LINES.sub(_spans, context["body"])
 
 
@@ -159,7 +183,7 @@ def _spans(match: re.Match[str]) -> str:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the page's parts."""
+    """Connect the pages' parts."""
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", keep_sentence, priority=100)
     app.connect("autodoc-process-signature", written_signature)

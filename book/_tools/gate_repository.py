@@ -153,7 +153,7 @@ def toc_lists_what_exists(names: Iterable[str], toc: str) -> list[str]:
     listed = toc_files(toc)
     chapters = {n for n in present if re.fullmatch(r"book/[^/]+\.ipynb", n)}
     texts = {n for n in present if re.fullmatch(r"book/text/[^/]+\.md", n)}
-    pages = {n for n in present if re.fullmatch(r"book/[^/]+\.md", n)}
+    pages = {n for n in present if re.fullmatch(r"book/(?:api/)?[^/]+\.md", n)}
     problems = [f"_toc.yml lists {n} twice" for n, k in Counter(listed).items() if k > 1]
     problems += [f"_toc.yml lists {n}, which is not there" for n in listed if n not in present]
     problems += [f"_toc.yml lacks {n}" for n in sorted((chapters | pages) - set(listed))]
@@ -173,7 +173,8 @@ def toc_files(toc: str) -> list[str]:
     table = yaml.safe_load(toc)
     entries = [table["root"]]
     for part in table.get("parts", []):
-        entries += [chapter["file"] for chapter in part["chapters"]]
+        for chapter in part["chapters"]:
+            entries += [page["file"] for page in (chapter, *chapter.get("sections", []))]
     return [entry if Path(entry).suffix else f"{entry}.md" for entry in entries]
 
 

@@ -17,8 +17,8 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WIDTHS = (1440, 375)
 SCHEMES = ("light", "dark")
 GRAVE = ("serious", "critical")
-# Milliseconds until a page is said not to do what it must. The API page takes one or two thousand to turn
-# on a quiet machine, and a busy machine is no fault of a page.
+# Milliseconds that a page has for what it must do. A large one takes one or two thousand to turn
+# dark on a quiet machine, and a busy machine is no fault of a page.
 PATIENCE = 60_000
 
 TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true)"

@@ -149,10 +149,10 @@ parts:
   - caption: Kernel
     chapters: [{file: book/one.ipynb}]
   - caption: Back matter
-    chapters: [{file: book/ledger}]
+    chapters: [{file: book/ledger}, {file: book/api, sections: [{file: book/api/kernel}]}]
 """
 NAMES = ["book/front.ipynb", "book/text/front.md", "book/one.ipynb", "book/text/one.md"]
-NAMES += ["book/ledger.md", "book/text/notes.txt", "_toc.yml"]
+NAMES += ["book/ledger.md", "book/api.md", "book/api/kernel.md", "book/text/notes.txt", "_toc.yml"]
 
 
 def test_a_table_of_contents_that_fits_passes() -> None:
@@ -165,6 +165,12 @@ def test_a_table_of_contents_that_fits_passes() -> None:
     [
         (NAMES[:2] + NAMES[4:], TOC, "lists book/one.ipynb, which is not there"),
         ([*NAMES, "book/new.md"], TOC, "lacks book/new.md"),
+        ([*NAMES, "book/api/new.md"], TOC, "lacks book/api/new.md"),
+        (
+            NAMES,
+            TOC.replace("api/kernel", "api/lost"),
+            "lists book/api/lost.md, which is not there",
+        ),
         ([*NAMES, "book/new.ipynb", "book/text/new.md"], TOC, "lacks book/new.ipynb"),
         ([*NAMES, "book/text/new.md"], TOC, "book/text/new.md has no notebook"),
         ([*NAMES[:3], *NAMES[4:]], TOC, "book/one.ipynb has no text"),

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 
 import bookext_api
 import pagecheck
+from gate_repository import toc_files
 from pagecheck import Barrier, Findings, axe_script, compare, examine, read_known
 from sitecheck import check_site
 
@@ -24,9 +24,8 @@ KNOWN = read_known(Path(__file__).with_name("axe-known.txt"))
 
 def toc_pages() -> list[str]:
     """Return the pages that the table of contents names, without their suffix."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    chapters = [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [str(Path(name).with_suffix("")) for name in [toc["root"], *chapters]]
+    listed = toc_files((ROOT / "_toc.yml").read_text("utf-8"))
+    return [str(Path(name).with_suffix("")) for name in listed]
 
 
 # The pages of source code come from one template; one of them stands for all under axe.
@@ -73,21 +72,29 @@ def test_a_local_build_names_no_address(site: Path) -> None:
     assert [(p.name, word) for p, text in pages.items() for word in words if word in text] == []
 
 
-def test_every_public_function_is_on_the_api_page(site: Path) -> None:
-    page = (site / "book/api.html").read_text("utf-8")
+def test_every_public_function_is_on_its_api_page(site: Path) -> None:
+    pages = {p.stem: p.read_text("utf-8") for p in (site / "book/api").glob("*.html")}
     modules = bookext_api.modules()
     missing = [
         f"{module.__name__}.{name}"
         for module in modules
         for name in bookext_api.public(module)
-        if f'id="{module.__name__}.{name}"' not in page
+        if f'id="{module.__name__}.{name}"' not in pages[bookext_api.page_of(module)]
     ]
     assert len(modules) > 5
     assert missing == []
 
 
-def test_signatures_name_the_axes_of_tensors(site: Path) -> None:
+def test_the_api_overview_leads_to_every_module(site: Path) -> None:
     page = BeautifulSoup((site / "book/api.html").read_text("utf-8"), "html.parser")
+    leads = {str(link["href"]) for link in page.select("dl a.reference.internal")}
+    modules = bookext_api.modules()
+    assert leads == {f"api/{bookext_api.page_of(m)}.html#module-{m.__name__}" for m in modules}
+    assert len(page.select("dl dd")) == len(modules)
+
+
+def test_signatures_name_the_axes_of_tensors(site: Path) -> None:
+    page = BeautifulSoup((site / "book/api/networks.html").read_text("utf-8"), "html.parser")
     signature = page.find(id="rnnlimits.networks.linear.forward")
     assert signature is not None
     assert "x: Float[Tensor, 'batch time i']" in signature.get_text()

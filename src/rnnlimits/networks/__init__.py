@@ -1,1 +1,1 @@
-"""Maps from sequences to outputs, without training."""
+"""Maps from sequences to outputs: their risk, its gradient, and how their weights are sampled."""
