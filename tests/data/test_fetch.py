@@ -19,15 +19,6 @@ UNKNOWN = Source("other.mat", "https://example.org/page", None, "nobody", "Follo
 real_cache_folder = module.cache_folder
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test alone, and no folder named by the environment."""
-    folder = tmp_path / "cache"
-    monkeypatch.setattr(module, "cache_folder", lambda: folder)
-    monkeypatch.delenv(module.VARIABLE, raising=False)
-    return folder
-
-
 def test_the_cache_is_the_users() -> None:
     assert real_cache_folder() == Path(pooch.os_cache("rnnlimits"))
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnlimits.data import fetch, macaque
+from rnnlimits.data import macaque
 from rnnlimits.data.macaque import (
     C_FILE,
     M_FILE,
@@ -33,15 +33,6 @@ from rnnlimits.data.simulated import simulated_s1, write_matlab, write_pickle
 from rnnlimits.random import stream
 
 Draws = np.random.Generator
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test alone, and no folder named by the environment."""
-    folder = tmp_path / "cache"
-    monkeypatch.setattr(fetch, "cache_folder", lambda: folder)
-    monkeypatch.delenv(fetch.VARIABLE, raising=False)
-    return folder
 
 
 # S1, as a pickle

@@ -40,7 +40,6 @@ from rnnlimits.random import stream
 # Reaches held out, and the ridge penalties tried below the largest.
 TEST_SHARE, VALIDATION_SHARE = 1 / 4, 1 / 8
 MODELS = ("scaled", "plain")
-STARTS = ("counted", "taken off")
 VARIANCES = Variances(recurrent=0.3, input=1.0, readout=1.0)
 DECADES, PENALTIES = 5, 21
 

@@ -19,7 +19,11 @@ from rnnlimits._checks import (
     same_kind,
 )
 from rnnlimits.decoding.problem import Windows, squared_error
-from rnnlimits.kernel.loss import SquaredLoss, loss_value
+from rnnlimits.kernel.loss import (
+    SquaredLoss,
+    loss_gradient,
+    loss_value,
+)
 from rnnlimits.kernel.training import stability_limit, train
 from rnnlimits.networks.linear import LinearRNN, impulse_response
 
@@ -90,8 +94,8 @@ def without_start(
     flipped = replace(loss, cross=-loss.cross)
     # A sum of squares; round-off may leave it just below 0.
     energy = max(0.0, 2 * float(loss_value(start, flipped)))
-    moved = torch.einsum("koi,kiaj->aoj", start, loss.gram)
-    return replace(loss, cross=loss.cross + moved, energy=energy)
+    cross = loss_gradient(start, flipped)
+    return replace(loss, cross=cross, energy=energy)
 
 
 def network_path(

@@ -68,7 +68,6 @@ def table_one(
 
     Example:
         >>> from rnnlimits.data.simulated import simulated_s1
-        >>> from rnnlimits.networks.linear import Variances
         >>> from rnnlimits.random import stream
         >>> tiny = Protocol(width=40, clock=3, longest=3)
         >>> found = table_one(simulated_s1(stream(0), 900), tiny, [0, 1],

@@ -6,6 +6,7 @@ Counts are Poisson given the hand, so that their noise can be averaged in closed
 path, taken along a long one.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -66,7 +67,7 @@ def population_loss(
     for lag in range(length):
         summed = noise[last - lag].sum(dim=0)
         gram[lag, :, lag].diagonal().add_(moments.scale * summed)
-    return SquaredLoss(**{**moments._asdict(), "gram": gram})
+    return SquaredLoss(**moments._replace(gram=gram)._asdict())
 
 
 def explained(
@@ -135,9 +136,7 @@ def bias_and_variance(
             "best must have the shape of a response, "
             f"{tuple(responses.shape[1:])}, got {tuple(best.shape)}"
         )
-    quadratic = SquaredLoss(
-        loss.gram, 0 * loss.cross, 0.0, loss.scale, loss.n_terms
-    )
+    quadratic = replace(loss, cross=0 * loss.cross, energy=0.0)
     centre = responses.mean(dim=0)
     about = loss_value(responses - centre, quadratic).sum() / (n - 1)
     off = loss_value(centre - best, quadratic) - about / n
