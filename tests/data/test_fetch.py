@@ -8,6 +8,7 @@ from typing import Any
 
 import pooch
 import pytest
+import requests
 
 from rnnlimits.data import fetch as module
 from rnnlimits.data.fetch import Source, fetch
@@ -73,8 +74,13 @@ def test_an_interrupted_download_leaves_nothing(error: type[BaseException], cach
 
 
 def test_a_download_of_the_wrong_content_leaves_nothing(cache: Path) -> None:
-    with pytest.raises(ValueError, match="SHA256 hash of downloaded file"):
+    other = hashlib.sha256(CONTENT[:-1]).hexdigest()
+    with pytest.raises(ValueError, match="nothing was kept: try again, or") as raised:
         fetch(KNOWN, downloader=gives(CONTENT[:-1]))
+    assert str(raised.value).startswith(
+        f"known.mat from https://example.org/known.mat must have the sha256 checksum {SHA}, "
+        f"got {other};"
+    )
     assert list(cache.iterdir()) == []
 
 
@@ -107,6 +113,20 @@ def test_what_is_missing_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -
         fetch(UNKNOWN)
 
 
+def test_a_download_that_fails_says_what_to_do(cache: Path) -> None:
+    def offline(_url: str, _output: str, _pooch: object) -> None:
+        raise requests.ConnectionError("no route")
+
+    with pytest.raises(FileNotFoundError) as raised:
+        fetch(KNOWN, downloader=offline)
+    assert str(raised.value) == (
+        f"known.mat is not in {cache}. It could not be downloaded (no route). "
+        f"It is offered at https://example.org/known.mat; "
+        f"put it into {cache}, or into a folder that the environment variable RNNLIMITS_DATA names."
+    )
+    assert list(cache.iterdir()) == []
+
+
 def test_a_given_folder_is_the_only_one_searched(cache: Path, tmp_path: Path) -> None:
     fetch(KNOWN, downloader=gives(CONTENT))
     with pytest.raises(
@@ -134,3 +154,51 @@ def test_an_import_brings_no_progress_bar() -> None:
     code = "import sys, rnnlimits.data.macaque; print('tqdm.auto' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_tilde_is_the_users_folder(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / KNOWN.file).write_bytes(CONTENT)
+    assert fetch(KNOWN, "~/mine").data == CONTENT
+    monkeypatch.setenv(module.VARIABLE, "~/mine")
+    assert fetch(KNOWN, downloader=refuses).data == CONTENT
+    assert not cache.exists()
+    with pytest.raises(FileNotFoundError, match="is not in ~nobody-here/mine"):
+        fetch(KNOWN, "~nobody-here/mine")
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("folder", [3, b"data", ["data"]])
+def test_a_folder_is_text_or_a_path(folder: Any) -> None:
+    with pytest.raises(TypeError, match=r"folder must be text or a pathlib.Path, got "):
+        fetch(KNOWN, folder)
+
+
+def test_a_file_that_cannot_be_read_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / KNOWN.file).write_bytes(CONTENT)
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    words = (
+        f"known.mat in {tmp_path} must be readable, got Permission denied; change its permissions, "
+        "or put the file into another folder and name that one, as an argument or by RNNLIMITS_DATA"
+    )
+    with pytest.raises(OSError, match="must be readable") as raised:
+        fetch(KNOWN, tmp_path)
+    assert str(raised.value) == words
+    monkeypatch.setenv(module.VARIABLE, str(tmp_path))
+    with pytest.raises(OSError, match="must be readable") as raised:
+        fetch(KNOWN, downloader=refuses)
+    assert str(raised.value) == words
+
+
+def test_a_name_that_is_too_long_is_said() -> None:
+    with pytest.raises(OSError, match=r"known.mat in a+ must be readable, got File name too long;"):
+        fetch(KNOWN, "a" * 5000)

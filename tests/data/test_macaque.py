@@ -4,7 +4,6 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from matfiles import cell
 from rnnlimits.data import macaque
 from rnnlimits.data.macaque import (
     C_FILE,
     M_FILE,
     S1_PICKLE,
     S1_RAW,
-    binned,
     m1_chewie,
     m1_mihi,
     s1_from_pickle,
@@ -68,6 +67,7 @@ def test_s1_of_whole_numbers(tmp_path: Path) -> None:
 
 
 COUNTS, MOVES = s1_arrays()
+TWO = "^example_data_s1.pickle must hold two arrays, counts and velocities"
 WITH_NAN = COUNTS.copy()
 WITH_NAN[2, 3] = np.nan
 MOVES_NAN = MOVES.copy()
@@ -78,10 +78,14 @@ MOVES_NAN[1, 1] = np.nan
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ([COUNTS], "must hold two arrays, counts and velocities, got something else"),
-        (COUNTS, "must hold two arrays"),
-        ([COUNTS, [MOVES]], "must hold two arrays"),
-        ([COUNTS, MOVES, MOVES], "must hold two arrays"),
+        ([COUNTS], rf"{TWO}, got a list of 1 \(an array of shape \(6, 52\)\)"),
+        (COUNTS, rf"{TWO}, got an array of shape \(6, 52\)"),
+        ([], rf"{TWO}, got a list of 0 \(\)"),
+        (
+            (COUNTS, [MOVES]),
+            rf"{TWO}, got a tuple of 2 \(an array of shape \(6, 52\), a list of 1 \(an array ",
+        ),
+        ([COUNTS, MOVES, MOVES], rf"{TWO}, got a list of 3 \(an array of shape \(6, 52\), an "),
         ([COUNTS[:, :51], MOVES], r"counts of S1 must have the shape \(bins, 52\), got \(6, 51\)"),
         ([COUNTS[0], MOVES], r"counts of S1 must have the shape \(bins, 52\), got \(52,\)"),
         ([MOVES, COUNTS], "counts of S1 must have the shape"),
@@ -92,7 +96,7 @@ MOVES_NAN[1, 1] = np.nan
         ([WITH_NAN, MOVES], "counts of S1 must be whole numbers, got a fraction or NaN"),
         ([COUNTS, MOVES_NAN], "velocities must be finite"),
         ([COUNTS + np.inf, MOVES], "counts must be finite"),
-        ([COUNTS, {"v": 1}], "numpy arrays and nothing else"),
+        ([COUNTS, {"v": 1}], r"^example_data_s1.pickle must be a pickle of numpy arrays and noth"),
     ],
 )
 def test_other_pickles_are_refused(value: Any, words: str, tmp_path: Path) -> None:
@@ -133,49 +137,6 @@ def test_what_to_fetch_is_said(tmp_path: Path) -> None:
 # S1, raw
 
 
-@given(st.integers(0, 99), st.floats(0.02, 0.3), st.integers(0, 60))
-def test_bins_are_counted_one_by_one(seed: int, width: float, spikes: int) -> None:
-    draw = stream(seed)
-    times = 5 + np.cumsum(draw.uniform(0.001, 0.02, 200))
-    moves = draw.standard_normal((200, 2))
-    trains = [draw.uniform(4, 8, spikes), draw.permutation(times)[:7]]
-    counts, velocities = binned(trains, moves, times, width)
-    edges = np.arange(times[0], times[-1], width)
-    assert len(counts) == len(velocities) == len(edges) - 1
-    for k, (start, stop) in enumerate(pairwise(edges)):
-        inside = (times >= start) & (times < stop)
-        np.testing.assert_allclose(velocities[k], moves[inside].mean(axis=0), atol=1e-12)
-        for i, train in enumerate(trains):
-            assert counts[k, i] == sum(start <= time < stop for time in train)
-
-
-LINE = np.linspace(0, 1, 11)
-PLANE = np.zeros((11, 2))
-
-
-@pytest.mark.untyped
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (([], PLANE, LINE, 0.1), "spike_times must hold a neuron, got none"),
-        (([LINE], PLANE, LINE, 0.0), "width must be above 0"),
-        (([LINE], PLANE, LINE, 2.0), "width must leave a whole bin before time 1.0, got 2.0"),
-        (([LINE], PLANE, LINE, 1e-9), "width must leave at most"),
-        (([LINE], PLANE, LINE, 0.03), "times must fall into every bin, got none in bin 1"),
-        (([LINE], PLANE[1:], LINE, 0.1), "velocities has 10, times has 11"),
-        (([LINE], PLANE, LINE[::-1], 0.1), "times must increase"),
-        (([LINE], PLANE[:1], LINE[:1], 0.1), "times must increase"),
-        (([LINE], PLANE * np.nan, LINE, 0.1), "velocities must be finite"),
-        (([LINE], PLANE[:, 0], LINE, 0.1), "velocities must have 2 axes and times 1, got 1 and 1"),
-        (([LINE], PLANE, LINE + np.nan, 0.1), "times must be finite"),
-        (([np.array([np.inf])], PLANE, LINE, 0.1), r"spike_times\[0\] must be finite"),
-    ],
-)
-def test_other_times_are_refused(arguments: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        binned(*arguments)
-
-
 def test_s1_of_spike_times(tmp_path: Path) -> None:
     made = simulated_s1(stream(3), 80)
     write_matlab(made, tmp_path / S1_RAW.file)
@@ -212,6 +173,31 @@ def test_spike_times_of_other_shape_are_refused(tmp_path: Path) -> None:
     (tmp_path / S1_RAW.file).write_bytes(data[: len(data) // 2])
     with pytest.raises(ValueError, match=r"must be a MATLAB file|must hold the variables"):
         s1_from_spikes(tmp_path)
+
+
+@pytest.mark.untyped
+def test_spikes_in_another_unit_are_refused(tmp_path: Path) -> None:
+    draw = stream(1)
+    times = np.arange(0, 2, 0.01)
+    held = {"vels": draw.standard_normal((200, 2)), "vel_times": times}
+
+    def read(trains: list[NDArray[Any]]) -> Recording:
+        scipy.io.savemat(tmp_path / S1_RAW.file, {**held, "spike_times": cell(*trains)})
+        return s1_from_spikes(tmp_path)
+
+    seconds = [draw.uniform(0.1, 1.9, 5) for _ in range(52)]
+    assert read(seconds).counts.sum() == 5 * 52
+    some = [seconds[0], *(train * 1000 for train in seconds[1:])]
+    assert read(some).counts.sum() == 5  # the others are left out
+    milliseconds = [np.array([2000.0 + k]) for k in range(52)]
+    with pytest.raises(ValueError, match=r"spike_times in s1_data_raw.mat must hold") as raised:
+        read(milliseconds)
+    assert str(raised.value) == (
+        "spike_times in s1_data_raw.mat must hold spikes in the bins, which lie within vel_times, "
+        "0.0 to 1.99, and have the same unit as these, got 2000.0 to 2051.0"
+    )
+    with pytest.raises(ValueError, match=r"and have the same unit as these, got none$"):
+        read([np.zeros((0, 1))] * 52)
 
 
 def test_a_full_length_file_goes_through(tmp_path: Path) -> None:

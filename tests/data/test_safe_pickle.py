@@ -281,8 +281,32 @@ def test_only_bytes_are_read() -> None:
 def test_a_pickle_cut_short_anywhere_is_refused(protocol: int) -> None:
     data = pickle.dumps([COUNTS, MOVES], protocol)
     for size in range(0, len(data)):
-        with pytest.raises(ValueError, match="nothing else"):
+        with pytest.raises(ValueError, match="nothing else, got one that is cut short or damaged"):
             read_arrays(data[:size])
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_nothing_follows_the_end(protocol: int) -> None:
+    data = pickle.dumps([COUNTS, MOVES], protocol)
+    for rest in (b"x", b".", b"\x00", b"N.", data):
+        with pytest.raises(ValueError, match="nothing else, got bytes after its end"):
+            read_arrays(data + rest)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_nothing_follows_the_end_within_a_frame(protocol: int) -> None:
+    data = pickle.dumps(MOVES, protocol)
+    start = data.index(b"\x95") + 1
+    (size,) = struct.unpack_from("<Q", data, start)
+    assert start + 8 + size == len(data)
+    longer = data[:start] + struct.pack("<Q", size + 1) + data[start + 8 :] + b"x"
+    with pytest.raises(ValueError, match="got bytes after its end"):
+        read_arrays(longer)
+
+
+def test_the_file_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^made.pickle must be a pickle of numpy arrays and not"):
+        read_arrays(b"", "made.pickle")
 
 
 PAYLOADS = (

@@ -53,14 +53,17 @@ def fetch(
 
     Looks in ``folder`` alone if it is given. Else in the folder that the environment variable
     ``RNNLIMITS_DATA`` names, then in the cache, and then, where address and checksum are known,
-    downloads into the cache. A download is written under another name and takes its own only
-    after its checksum fits, so that an interrupted one leaves nothing that is read later.
+    downloads into the cache. A ``~`` stands for the user's folder. A download is written under
+    another name and takes its own only after its checksum fits, so that an interrupted one leaves
+    nothing that is read later.
 
     Raises:
-        FileNotFoundError: the file is nowhere and its address or checksum is not known; the
-            message says what to fetch, from where, and where to put it.
-        ValueError: the checksum differs from the known one, or the file is above 1 GiB.
-        requests.RequestException: the download fails.
+        TypeError: ``folder`` is neither text nor a path.
+        FileNotFoundError: the file is nowhere and its address or checksum is not known, or the
+            download fails; the message says what to fetch, from where, and where to put it.
+        OSError: the file, or a folder that is searched, cannot be read, or is no possible name.
+        ValueError: the checksum, also of a download, differs from the known one, or the file is
+            above 1 GiB.
 
     Example:
         >>> fetch(Source("no.mat", "https://example.org", None, "nobody", "Ask."), "/nowhere")
@@ -70,21 +73,40 @@ def fetch(
     """
     searched = _folders(folder)
     for each in searched:
-        path = each / source.file
-        if path.is_file():
-            return _verified(path, source)
+        found = _looked_for(each, source)
+        if found is not None:
+            return found
     if folder is not None or source.sha256 is None:
         raise FileNotFoundError(
             _missing(source, searched, folder is None)
         )
-    path = _pooch().retrieve(
-        source.address,
-        known_hash=f"sha256:{source.sha256}",
-        fname=source.file,
-        path=cache_folder(),
-        downloader=cast(Any, downloader or _http()),
-    )
+    try:
+        path = _pooch().retrieve(
+            source.address,
+            known_hash=f"sha256:{source.sha256}",
+            fname=source.file,
+            path=cache_folder(),
+            downloader=cast(Any, _checking(source, downloader)),
+        )
+    except OSError as reason:  # those of requests are
+        raise FileNotFoundError(
+            _missing(source, searched, True, str(reason))
+        ) from reason
     return _verified(Path(path), source)
+
+
+def _looked_for(folder: Path, source: Source) -> Verified | None:
+    """Return a file of a folder, verified, or None if it is not there."""
+    path = folder / source.file
+    try:
+        return _verified(path, source) if path.is_file() else None
+    except OSError as reason:
+        raise OSError(
+            f"{source.file} in {folder} must be readable, got "
+            f"{reason.strerror or reason}; change its permissions, or "
+            "put the file into another folder and name that one, as "
+            f"an argument or by {VARIABLE}"
+        ) from reason
 
 
 def cache_folder() -> Path:
@@ -100,18 +122,52 @@ def cache_folder() -> Path:
 def _folders(folder: str | Path | None) -> list[Path]:
     """Return the folders to search, first the one that wins."""
     if folder is not None:
-        return [Path(folder)]
+        if not isinstance(folder, str | Path):
+            raise TypeError(
+                "folder must be text or a pathlib.Path, got "
+                f"{type(folder).__name__} {folder!r}"
+            )
+        return [_path(folder)]
     named = os.environ.get(VARIABLE)
-    return [*([Path(named)] if named else []), cache_folder()]
+    return [*([_path(named)] if named else []), cache_folder()]
 
 
-def _http() -> Downloader:
-    """Return a downloader, with a bar where a terminal shows it."""
-    return _pooch().HTTPDownloader(progressbar=sys.stderr.isatty())
+def _path(folder: str | Path) -> Path:
+    """Return a folder as a path; a ``~`` of nobody known stays."""
+    return Path(os.path.expanduser(folder))
+
+
+def _checking(
+    source: Source, downloader: Downloader | None
+) -> Downloader:
+    """Return a downloader whose download must have the checksum of the source.
+
+    Without one that is given, one with a bar where a terminal shows it.
+    """
+    download = downloader or _pooch().HTTPDownloader(
+        progressbar=sys.stderr.isatty()
+    )
+
+    def checked(url: str, output: Any, pooch: Any) -> None:
+        download(url, output, pooch)
+        with open(output, "rb") as made:
+            digest = hashlib.file_digest(made, "sha256").hexdigest()
+        if digest != source.sha256:
+            raise ValueError(
+                f"{source.file} from {url} must have the sha256 "
+                f"checksum {source.sha256}, got {digest}; nothing was "
+                "kept: try again, or fetch it by hand and name its "
+                f"folder, as an argument or by {VARIABLE}"
+            )
+
+    return checked
 
 
 def _missing(
-    source: Source, searched: list[Path], by_name: bool
+    source: Source,
+    searched: list[Path],
+    by_name: bool,
+    failed: str = "",
 ) -> str:
     """Say what to fetch, from where, and where to put it."""
     places = " or ".join(str(each) for each in searched)
@@ -123,6 +179,7 @@ def _missing(
         part
         for part in (
             f"{source.file} is not in {places}.",
+            f"It could not be downloaded ({failed})." if failed else "",
             source.steps,
             f"It is offered at {source.address};",
             f"put it into {searched[0]}{other if by_name else ''}.",

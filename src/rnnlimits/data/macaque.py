@@ -6,10 +6,10 @@ al., as a pickle of counts and velocities in bins of 50 ms, and as a MATLAB file
 Dyer et al. as reaches laid end to end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -17,16 +17,11 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnlimits._checks import positive, same_size
+from rnnlimits.data.binning import binned
 from rnnlimits.data.fetch import Downloader, Source, fetch
-from rnnlimits.data.matlab import (
-    cells,
-    finite_numbers,
-    read_matlab,
-    vector,
-)
+from rnnlimits.data.matlab import cells, read_matlab, vector
 from rnnlimits.data.recording import Provenance, Recording
-from rnnlimits.data.safe_pickle import read_arrays
+from rnnlimits.data.safe_pickle import Arrays, read_arrays
 
 S1_NEURONS = 52
 S1_BIN = 0.05
@@ -73,7 +68,6 @@ M_FILE = Source(
 C_JUMP = 6.0
 # One reach of M has at most 11 bins, two to one target at least 14.
 M_LONGEST = 11
-MAX_BINS = 2**24
 
 
 def s1_from_pickle(folder: str | Path | None = None) -> Recording:
@@ -97,14 +91,22 @@ def s1_from_pickle(folder: str | Path | None = None) -> Recording:
         torch.Size([20, 52])
     """
     found = fetch(S1_PICKLE, folder)
-    match read_arrays(found.data):
+    match read_arrays(found.data, S1_PICKLE.file):
         case [np.ndarray() as counts, np.ndarray() as velocities]:
             return _s1(counts, velocities, found.provenance)
-        case _:
+        case other:
             raise ValueError(
                 f"{S1_PICKLE.file} must hold two arrays, counts and "
-                "velocities, got something else"
+                f"velocities, got {_described(other)}"
             )
+
+
+def _described(value: Arrays) -> str:
+    """Say of what shapes the arrays of a pickle are."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    inner = ", ".join(_described(each) for each in value)
+    return f"a {type(value).__name__} of {len(value)} ({inner})"
 
 
 def s1_from_spikes(
@@ -112,14 +114,15 @@ def s1_from_spikes(
 ) -> Recording:
     """Read S1 as published raw, and bin it: ``spike_times`` of 52 neurons, ``vels``, ``vel_times``.
 
-    Bins run from the first time of a velocity to the last, see `binned`; only these three
-    variables are read. The checksum is computed and recorded. All bins make one reach.
+    Bins run from the first time of a velocity to the last, see `binned`, and spikes before and
+    after them are left out; only these three variables are read. The checksum is computed and
+    recorded. All bins make one reach.
 
     Raises:
         FileNotFoundError: the file is not there; the message says how it is had.
         TypeError: ``width`` is no number.
         ValueError: the file is damaged, a variable is missing or not made of numbers, a bin holds
-            no velocity, a shape is wrong, or ``width`` is not positive.
+            no velocity, none holds a spike, a shape is wrong, or ``width`` is not positive.
 
     Example:
         >>> import tempfile
@@ -138,13 +141,26 @@ def s1_from_spikes(
         cell="spike_times",
     ).values()
     trains = [vector(f"spike_times[{k}]", v) for k, v in cells(spikes)]
-    counts, velocities = binned(
-        trains,
-        vels.astype(np.float64),
-        vector("vel_times", times),
-        width,
-    )
+    line = vector("vel_times", times)
+    moves = vels.astype(np.float64)
+    counts, velocities = binned(trains, moves, line, width)
+    if not counts.any():
+        _refuse_spikes(np.concatenate(trains), line)
     return _s1(counts, velocities, found.provenance, width)
+
+
+def _refuse_spikes(
+    spikes: NDArray[np.float64], line: NDArray[np.float64]
+) -> NoReturn:
+    """Raise a ValueError: no spike lies in a bin."""
+    held = (
+        f"{spikes.min()} to {spikes.max()}" if spikes.size else "none"
+    )
+    raise ValueError(
+        f"spike_times in {S1_RAW.file} must hold spikes in the bins, "
+        f"which lie within vel_times, {line[0]} to {line[-1]}, and "
+        f"have the same unit as these, got {held}"
+    )
 
 
 def _s1(
@@ -179,95 +195,6 @@ def _s1(
     )
 
 
-def binned(
-    spike_times: Sequence[NDArray[np.float64]],
-    velocities: NDArray[np.float64],
-    times: NDArray[np.float64],
-    width: float,
-) -> tuple[
-    Float[np.ndarray, "bins neurons"], Float[np.ndarray, "bins outputs"]
-]:
-    r"""Count the spikes and average the velocities in bins of one width.
-
-    Edges stand at :math:`t_1, t_1 + w, \dots`, as far as they lie before the last time of a
-    velocity: these are the published edges. What lies on an edge belongs to the bin that it opens;
-    on the last, a spike still counts. The published code leaves out velocities on edges.
-
-    Raises:
-        TypeError: the width is no number.
-        ValueError: the times do not increase, a time or a velocity is not finite, lengths differ,
-            the width is not positive, there is no whole bin, or a bin holds no velocity.
-
-    Example:
-        >>> moving = np.array([[1.0, 0.0], [3.0, 0.0], [5.0, 2.0], [9.0, 9.0]])
-        >>> counts, v = binned([np.array([0.1, 1.5, 1.7])], moving,
-        ...                    np.array([0.0, 0.5, 1.5, 2.5]), 1.0)
-        >>> counts.tolist(), v.tolist()
-        ([[1.0], [2.0]], [[2.0, 0.0], [5.0, 2.0]])
-    """
-    width = positive("width", width)
-    same_size("lengths", velocities=len(velocities), times=len(times))
-    for name, array in (("velocities", velocities), ("times", times)):
-        finite_numbers(name, array)
-    if velocities.ndim != 2 or times.ndim != 1:
-        raise ValueError(
-            "velocities must have 2 axes and times 1, got "
-            f"{velocities.ndim} and {times.ndim}"
-        )
-    if not spike_times:
-        raise ValueError("spike_times must hold a neuron, got none")
-    for k, train in enumerate(spike_times):
-        finite_numbers(f"spike_times[{k}]", train)
-    edges = _edges(times, width)
-    counts = [np.histogram(train, edges)[0] for train in spike_times]
-    return (
-        np.stack(counts, axis=1).astype(np.float64),
-        _averaged(velocities, times, edges),
-    )
-
-
-def _edges(
-    times: NDArray[np.float64], width: float
-) -> NDArray[np.float64]:
-    """Return the edges of the bins, as the published code sets them."""
-    if len(times) < 2 or np.any(np.diff(times) <= 0):
-        raise ValueError("times must increase, got one that does not")
-    if (times[-1] - times[0]) / width > MAX_BINS:
-        raise ValueError(
-            f"width must leave at most {MAX_BINS} bins, got {width}"
-        )
-    edges = np.arange(times[0], times[-1], width)
-    if len(edges) < 2:
-        raise ValueError(
-            f"width must leave a whole bin before time {times[-1]}, "
-            f"got {width}"
-        )
-    return edges
-
-
-def _averaged(
-    velocities: NDArray[np.float64],
-    times: NDArray[np.float64],
-    edges: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the mean velocity of every bin."""
-    n_bins = len(edges) - 1
-    inside = np.searchsorted(edges, times, side="right") - 1
-    kept = inside < n_bins
-    inside = inside[kept]
-    held = np.bincount(inside, minlength=n_bins)
-    if held.min() == 0:
-        raise ValueError(
-            "times must fall into every bin, got none in bin "
-            f"{int(held.argmin())}"
-        )
-    sums = [
-        np.bincount(inside, weights=column[kept], minlength=n_bins)
-        for column in velocities.T
-    ]
-    return np.stack(sums, axis=1) / held[:, None]
-
-
 def m1_chewie(
     folder: str | Path | None = None,
     downloader: Downloader | None = None,
@@ -281,9 +208,9 @@ def m1_chewie(
     Not in the file: units, and the width of a bin.
 
     Raises:
-        FileNotFoundError: ``folder`` is given, and the file is not in it.
+        FileNotFoundError: the file is not in the given ``folder``, or without one it is nowhere
+            and the download fails.
         ValueError: the checksum is wrong.
-        requests.RequestException: no folder is given, and the download fails.
 
     Example:
         >>> m1_chewie("/nowhere")
@@ -308,9 +235,9 @@ def m1_mihi(
     200 ms.
 
     Raises:
-        FileNotFoundError: ``folder`` is given, and the file is not in it.
+        FileNotFoundError: the file is not in the given ``folder``, or without one it is nowhere
+            and the download fails.
         ValueError: the checksum is wrong.
-        requests.RequestException: no folder is given, and the download fails.
 
     Example:
         >>> m1_mihi("/nowhere")

@@ -212,6 +212,17 @@ class _Counted(dict[int, Callable[..., None]]):
         return super().__getitem__(code)
 
 
+class _Lines(io.BytesIO):
+    """Bytes of which every line that is read must be whole."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the next line, if it ends."""
+        line = super().readline(size)
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return line
+
+
 class _Machine(pickle._Unpickler):
     """The stack machine, with the instructions and names that arrays need."""
 
@@ -222,8 +233,15 @@ class _Machine(pickle._Unpickler):
     }
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data), encoding="latin1")
+        super().__init__(_Lines(data), encoding="latin1")
         self.dispatch = _Counted(self.dispatch)  # type: ignore
+
+    def load_all(self) -> object:
+        """Run the program, which must be all that there is."""
+        loaded = self.load()
+        if self.read(1):  # type: ignore
+            raise _Refused("bytes after its end")
+        return loaded
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in of an admitted name."""
@@ -260,16 +278,18 @@ class _Machine(pickle._Unpickler):
     dispatch[pickle.BYTEARRAY8[0]] = load_bytes_to_change
 
 
-def read_arrays(data: bytes) -> Arrays:
+def read_arrays(data: bytes, file: str = "data") -> Arrays:
     """Return the array of a pickle, or its arrays in tuples and lists, without running any of it.
+
+    ``file`` is what messages call it.
 
     Reads protocols 0 to 5, and the pickles of Python 2. Arrays hold booleans, integers or floats
     along at most two axes; one without entries is read from protocol 3 on.
 
     Raises:
         TypeError: ``data`` is not bytes.
-        ValueError: the pickle is cut short or damaged, or asks for anything beyond arrays; the
-            message says for what.
+        ValueError: the pickle is cut short or damaged, is followed by anything, or asks for
+            anything beyond arrays; the message says for what.
 
     Example:
         >>> read_arrays(pickle.dumps((np.arange(3), [np.ones(2)])))
@@ -284,7 +304,7 @@ def read_arrays(data: bytes) -> Arrays:
             f"data must be bytes, got {type(data).__name__}"
         )
     try:
-        loaded = _Machine(data).load()
+        loaded = _Machine(data).load_all()
         described = set(_described(loaded, MAX_DEPTH))
         if sum(each.size() for each in described) > len(data):
             raise _Refused("arrays that share their bytes")
@@ -296,7 +316,7 @@ def read_arrays(data: bytes) -> Arrays:
             f"one that is cut short or damaged ({type(error).__name__})"
         )
     raise ValueError(
-        "data must be a pickle of numpy arrays and nothing else, "
+        f"{file} must be a pickle of numpy arrays and nothing else, "
         f"got {found[:MAX_WORDS]}"
     )
 
