@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from rnnlimits._checks import (
+    all_finite,
     finite_tensor,
     integer_at_least,
+    integer_between,
     non_negative,
     non_negative_weights,
+    numpy_generator,
     positive,
     same_kind,
     same_size,
@@ -133,3 +136,26 @@ def test_weights_may_be_zero_but_not_negative() -> None:
         non_negative_weights("rho", torch.tensor([1.0, -0.5]))
     with pytest.raises(ValueError, match=r"rho must have the axes \(lags\)"):
         non_negative_weights("rho", torch.ones(2, 2))
+
+
+def test_an_integer_has_bounds_on_both_sides() -> None:
+    assert [integer_between("clock", k, 2, 4) for k in (2, 3, 4)] == [2, 3, 4]
+    with pytest.raises(ValueError, match="clock must be at most 4, got 5"):
+        integer_between("clock", 5, 2, 4)
+    with pytest.raises(ValueError, match="clock must be at least 2, got 1"):
+        integer_between("clock", 1, 2, 4)
+
+
+def test_a_generator_is_one_of_numpy() -> None:
+    numpy_generator("draw", np.random.default_rng(0))
+    with pytest.raises(TypeError, match="draw must be a numpy Generator, got int; see"):
+        numpy_generator("draw", 3)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_one_entry_that_is_not_finite_is_enough(bad: float) -> None:
+    entries = torch.zeros(2, 3, 4)
+    all_finite("responses", entries)
+    entries[1, 2, 3] = bad
+    with pytest.raises(ValueError, match="responses must be finite, got at least one"):
+        all_finite("responses", entries)

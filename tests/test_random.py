@@ -87,7 +87,7 @@ def test_mean_and_variance_are_those_asked_for(seed: int) -> None:
 
 @untyped
 def test_bad_arguments_of_normal() -> None:
-    with pytest.raises(TypeError, match=r"generator must be a numpy Generator .* got int"):
+    with pytest.raises(TypeError, match="generator must be a numpy Generator, got int; see"):
         normal(0, (2,))  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="variance must be a real number, got str"):
         normal(stream(0), (2,), "1")  # pyright: ignore[reportArgumentType]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,21 @@ def integer_at_least(name: str, value: object, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
     return int(value)
+
+
+def integer_between(name: str, value: object, least: int, most: int) -> int:
+    """Return ``value`` as an int, or raise if it is no integer or lies outside the two bounds."""
+    number = integer_at_least(name, value, least)
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, got {number}")
+    return number
+
+
+def numpy_generator(name: str, value: object) -> None:
+    """Raise a TypeError unless ``value`` is a generator of random numbers of numpy."""
+    if not isinstance(value, np.random.Generator):
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be a numpy Generator, got {kind}; see rnnlimits.random")
 
 
 def non_negative(name: str, value: object) -> float:
@@ -50,6 +66,11 @@ def finite_tensor(name: str, value: object, axes: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must have the axes {wanted}, got shape {tuple(value.shape)}")
     if value.numel() == 0:
         raise ValueError(f"{name} must not be empty along {wanted}, got shape {tuple(value.shape)}")
+    all_finite(name, value)
+
+
+def all_finite(name: str, value: Tensor) -> None:
+    """Raise unless every entry of ``value`` is finite, whatever its axes."""
     if not bool(torch.isfinite(value).all()):
         raise ValueError(f"{name} must be finite, got at least one infinite or NaN entry")
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlimits._checks import integer_at_least, non_negative
+from rnnlimits._checks import integer_at_least, non_negative, numpy_generator
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -59,10 +59,7 @@ def normal(
         >>> normal(stream(0), (2, 3)).shape
         torch.Size([2, 3])
     """
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(
-            f"generator must be a numpy Generator (see stream), got {type(generator).__name__}"
-        )
+    numpy_generator("generator", generator)
     if not dtype.is_floating_point:
         raise TypeError(f"dtype must be a floating-point type, got {dtype}")
     scale = non_negative("variance", variance) ** 0.5

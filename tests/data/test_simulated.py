@@ -127,7 +127,7 @@ def test_simulations_are_refused() -> None:
         published_rates(2)
     with pytest.raises(ValueError, match="rates has 1, directions has 2"):
         Tuning(np.ones(1), np.ones(2), np.ones(1), np.ones(1, dtype=int))
-    with pytest.raises(ValueError, match="velocities must move, got zeros only"):
+    with pytest.raises(ValueError, match=r"velocities must move, .* a mean square of 0\.0"):
         expected_counts(draw_tuning(stream(0)), np.zeros((3, 2)))
     with pytest.raises(ValueError, match="velocities must be finite"):
         expected_counts(draw_tuning(stream(0)), np.full((3, 2), np.nan))
@@ -136,6 +136,88 @@ def test_simulations_are_refused() -> None:
         Tuning(-one, one, one, np.ones(1, dtype=int))
     with pytest.raises(ValueError, match="depths must be finite"):
         Tuning(one, one, one * np.inf, np.ones(1, dtype=int))
+
+
+@pytest.mark.untyped
+def test_generators_are_asked_for() -> None:
+    with pytest.raises(TypeError, match="generator must be a numpy Generator, got int"):
+        draw_tuning(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="generator must be a numpy Generator, got int"):
+        reach_velocities(3, 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("field", ["rates", "directions", "depths", "lags"])
+def test_tunings_hold_one_number_a_neuron(field: str) -> None:
+    good = draw_tuning(stream(0), 4)
+    value = getattr(good, field)
+    for bad, shape in ((value.reshape(2, 2), r"\(2, 2\)"), (value[:0], r"\(0,\)")):
+        message = rf"{field} must have one axis \(neurons\) and not be empty, got shape {shape}"
+        with pytest.raises(ValueError, match=message):
+            replace(good, **{field: bad})
+    with pytest.raises(ValueError, match=f"{field} must hold numbers, got list"):
+        replace(good, **{field: value.tolist()})
+    with pytest.raises(ValueError, match="numbers of neurons must agree"):
+        replace(good, **{field: value[:3]})
+
+
+@pytest.mark.untyped
+def test_lags_are_whole_bins() -> None:
+    good = draw_tuning(stream(0), 4)
+    for kind in ("float64", "bool"):
+        with pytest.raises(TypeError, match=f"lags must be integers, got {kind}"):
+            replace(good, lags=good.lags.astype(kind))
+
+
+@pytest.mark.untyped
+def test_lags_of_every_size_and_kind() -> None:
+    one, velocities = np.ones(1), stream(0).standard_normal((20, 2))
+
+    def counts(lag: int, kind: str = "int64") -> np.ndarray:
+        return expected_counts(Tuning(one, one, one, np.array([lag], dtype=kind)), velocities)
+
+    # Beyond the recording the hand rests: nothing but the rate is left, at no cost in memory.
+    for far in (21, 2**40, -21, -(2**40)):
+        np.testing.assert_array_equal(counts(far), np.full((20, 1), BIN))
+    assert np.ptp(counts(20)) > 0 < np.ptp(counts(-20))
+    for kind in ("int8", "uint8"):
+        np.testing.assert_array_equal(counts(3, kind), counts(3))
+    np.testing.assert_array_equal(counts(-128, "int8"), np.full((20, 1), BIN))
+    np.testing.assert_array_equal(counts(255, "uint8"), np.full((20, 1), BIN))
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("shape", [(5, 3), (5, 1), (5,), (), (0, 2), (5, 2, 1)])
+def test_velocities_have_two_columns(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"velocities must have the axes \(bins, 2\) and not be"):
+        expected_counts(draw_tuning(stream(0)), np.ones(shape))
+
+
+@pytest.mark.untyped
+def test_what_nobody_can_expect() -> None:
+    tuning, velocities = draw_tuning(stream(0)), reach_velocities(stream(0), 50)
+    message = r"rates and depths must leave expected counts finite and at most 1e\+15"
+    for changed in (
+        replace(tuning, depths=1e5 * tuning.depths),
+        replace(tuning, depths=1e308 * np.sign(tuning.depths)),
+        replace(tuning, rates=1e25 * tuning.rates),
+        replace(tuning, rates=np.full(52, 1e308)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            expected_counts(changed, velocities)
+        with pytest.raises(ValueError, match=message):
+            simulated_s1(stream(0), 50, changed)
+    # no summand overflows here, but their sum does
+    one = np.ones(1)
+    still = np.vstack([np.full((1, 2), -99.0), np.ones((9801, 2))])
+    size = math.sqrt(float((still**2).mean()))
+    edge = Tuning(one, 0 * one, 709 * size * one, np.zeros(1, dtype=int))
+    with pytest.raises(ValueError, match=message):
+        expected_counts(edge, still)
+    with pytest.raises(ValueError, match=r"velocities must move, .* a mean square of inf"):
+        expected_counts(tuning, 1e200 * velocities)
+    with pytest.raises(TypeError, match="tuning must be a Tuning, got str"):
+        expected_counts("sharp", velocities)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("protocol", range(6))

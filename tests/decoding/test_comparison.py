@@ -46,6 +46,9 @@ STEPS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64)
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"clock": -1}, "clock must be at least 0, got -1"),
         ({"longest": 9}, "longest must be at least 10, got 9"),
+        ({"longest": 54}, "longest must be at most 53, got 54"),
+        ({"longest": 2000}, "longest must be at most 53, got 2000"),
+        ({"clock": 54, "longest": 60}, "clock must be at most 53, got 54"),
         ({"share": 0.0}, "share must be above 0, got 0"),
         ({"share": 1.0}, r"share must lie in \(0, 1\), got 1"),
         ({"share": float("nan")}, "share must be finite and at least 0, got nan"),
@@ -61,6 +64,8 @@ def test_protocols_are_refused(changes: dict[str, Any], message: str) -> None:
 def test_protocols_hold_numbers(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name} must be"):
         Protocol(**{name: "many"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="variances must be a Variances, got int"):
+        Protocol(variances=3)  # type: ignore[arg-type]
 
 
 @quick
@@ -107,14 +112,17 @@ def test_splits_differ_between_seeds(seed: int) -> None:
 def test_splits_are_refused() -> None:
     made = recorded(0, 8, size=3)
     run: Any = three_parts
-    with pytest.raises(ValueError, match="number must be at most the number of reaches, 5, got 6"):
+    with pytest.raises(ValueError, match="n_train must be at most 5, got 6"):
         run(made, 6, 0)
-    with pytest.raises(ValueError, match="number must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_train must be at least 1, got 0"):
         run(made, 0, 0)
+    assert len(run(made, 5, 0)[0].reaches) == 5
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
         run(made, None, -1)
-    with pytest.raises(TypeError, match="number must be an integer"):
+    with pytest.raises(TypeError, match="n_train must be an integer"):
         run(made, 2.0, 0)
+    with pytest.raises(ValueError, match="n_train must be at most 5, got 6"):
+        split_problem(made, 2, 6, 0)
     with pytest.raises(TypeError, match="seed must be an integer"):
         run(made, None, 0.5)
     for few in (1, 2):
@@ -236,7 +244,26 @@ def test_velocities_that_do_not_vary_leave_nothing_to_score() -> None:
     with pytest.raises(ValueError, match="channels must agree"):
         network_scores(problem, SMALL, network(0, 4, 2, 2), True)
     with pytest.raises(ValueError, match=r"steps must be at most \d+"):
-        convolution_scores(problem, replace(SMALL, longest=60), start)
+        convolution_scores(problem, replace(SMALL, longest=53), start)
+
+
+@untyped
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_not_scored(bad: float) -> None:
+    # argmin takes NaN for the least, so that a decoder would stop where its path is lost.
+    problem = split_problem(recorded(7), 2, None, 7)
+    start = torch.zeros(2, 2, 3).double()
+    broken = start.clone()
+    broken[0, 0, 0] = bad
+    for run in (convolution_paths, convolution_scores):
+        with pytest.raises(ValueError, match="start must be finite"):
+            run(problem, SMALL, broken)
+        with pytest.raises(TypeError, match="start must be a torch tensor, got ndarray"):
+            run(problem, SMALL, start.numpy())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="responses must be finite"):
+        scores_along(torch.stack([start, broken])[None], problem, (0, 1))
+    with pytest.raises(ValueError, match="responses must not be empty along"):
+        scores_along(start[None, None][:, :0], problem, ())
 
 
 def test_a_step_costs_what_it_costs_on_a_short_recording() -> None:

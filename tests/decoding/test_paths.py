@@ -1,6 +1,7 @@
 """Decoders along a path: starts that count or are taken off, ridge regression, the place chosen."""
 
 from itertools import pairwise
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from draws import (
     untyped,
 )
 from rnnlimits.decoding.paths import (
+    MOST_DOUBLINGS,
     chosen,
     common_rate,
     network_path,
@@ -74,7 +76,7 @@ def test_rates_are_refused() -> None:
         run(loss, [flat.float()], 0.5)
 
 
-@given(st.integers(0, 40))
+@given(st.integers(0, MOST_DOUBLINGS))
 def test_steps_double_every_second_time(doublings: int) -> None:
     steps = step_grid(doublings)
     assert steps[0] == 0
@@ -84,7 +86,8 @@ def test_steps_double_every_second_time(doublings: int) -> None:
         assert 2**k in steps
         between = [s for s in steps if 2**k < s < 2 ** (k + 1)]
         assert len(between) == (1 if 0 < k < doublings else 0)
-        assert all(s == int(2 ** (k + 0.5) + 0.5) for s in between)
+        # the root of 2^(2k + 1), rounded to the nearest integer, by integers alone
+        assert all(s == (isqrt(2 ** (2 * k + 3)) + 1) // 2 for s in between)
 
 
 @untyped
@@ -95,6 +98,15 @@ def test_grids_of_one_doubling_and_of_none() -> None:
         step_grid(-1)
     with pytest.raises(TypeError, match="doublings must be an integer, got float"):
         step_grid(1.5)  # type: ignore[arg-type]
+
+
+def test_grids_end_where_floats_stop_to_hold_every_integer() -> None:
+    last = step_grid(MOST_DOUBLINGS)[-1]
+    assert float(last - 1) == last - 1
+    assert float(last + 1) != last + 1
+    for doublings in (MOST_DOUBLINGS + 1, 2000):
+        with pytest.raises(ValueError, match=f"doublings must be at most 53, got {doublings}"):
+            step_grid(doublings)
 
 
 @quick
@@ -134,6 +146,8 @@ def test_starts_that_do_not_fit() -> None:
         without_start(loss, response(0, 3, 2, 2))
     with pytest.raises(TypeError, match="share one dtype"):
         without_start(loss, response(0, 4, 2, 2).float())
+    with pytest.raises(ValueError, match="start must be finite"):
+        without_start(loss, torch.nan * response(0, 4, 2, 2))
 
 
 @quick
@@ -262,3 +276,8 @@ def test_paths_that_do_not_fit_the_windows() -> None:
         chosen(torch.ones(1, 2, 1, 1), windows)
     with pytest.raises(TypeError, match="share one dtype"):
         chosen(torch.ones(1, 1, 1, 1).double(), windows)
+    path = torch.tensor([0.0, 1e-3, torch.nan])[:, None, None, None]
+    with pytest.raises(ValueError, match="path must be finite"):
+        chosen(path, windows)
+    with pytest.raises(ValueError, match=r"path must not be empty along .* \(0, 1, 1, 1\)"):
+        chosen(path[:0], windows)

@@ -208,6 +208,31 @@ def test_problems_are_refused() -> None:
 def test_parts_of_other_recordings_are_apart() -> None:
     one, other, longer = recorded(4), recorded(5), recorded(4, n_reaches=20)
     assert decoding_problem(one, other, longer, 3).loss.n_lags == 3
+    # two recordings of one length meet in one reach alone, and no neuron fires in it
+    quiet = torch.ones(len(one.counts), 1, dtype=torch.float64)
+    quiet[:12] = 0
+    early, late = (
+        replace(made, counts=made.counts * quiet, reach=made.reach.where(kept, -1))
+        for made, kept in ((one, one.reach < 8), (other, (other.reach == 0) | (other.reach > 7)))
+    )
+    assert int((early.within & late.within).sum()) == 12
+    assert torch.equal(early.counts[:12], late.counts[:12])
+    assert decoding_problem(early, late, longer, 3).loss.n_lags == 3
+    again = replace(early, reach=late.reach)
+    with pytest.raises(ValueError, match="train and validation must share no reach, got 12 bins"):
+        decoding_problem(early, again, longer, 3)
+
+
+def test_a_copy_cut_anew_is_not_noticed() -> None:
+    # What the docstring says: only parts of equal length are compared.
+    made = recorded(4)
+    train, validation, _ = split(made, 4).values()
+    cut = replace(
+        train, counts=made.counts[1:], velocities=made.velocities[1:], reach=train.reach[1:]
+    )
+    assert decoding_problem(cut, validation, train, 3).loss.n_lags == 3
+    promise = " ".join(str(decoding_problem.__doc__).split())
+    assert "two parts of equal length hold the same counts and velocities" in promise
 
 
 @untyped
@@ -223,6 +248,11 @@ def test_what_does_not_fit_the_windows() -> None:
                 function(torch.zeros(size).double(), problem.test)
         with pytest.raises(TypeError, match="responses and inputs must share one dtype"):
             function(torch.zeros(3, 2, 3), problem.test)
+        for bad in (torch.nan, torch.inf):
+            responses = torch.zeros(2, 3, 2, 3).double()
+            responses[1, 0, 0, 0] = bad
+            with pytest.raises(ValueError, match="responses must be finite"):
+                function(responses, problem.test)
     still = replace(problem.test, targets=torch.ones_like(problem.test.targets))
     with pytest.raises(ValueError, match=r"targets must vary over the windows .* got sums"):
         r_squared(torch.zeros(3, 2, 3).double(), still)

@@ -169,14 +169,22 @@ def test_tables_are_refused() -> None:
         run(made, TINY, [])
     with pytest.raises(ValueError, match="recording must be one reach from end to end"):
         run(recorded(0), TINY, [0], piece=12)
-    with pytest.raises(ValueError, match="n_pieces must be at least 1, got 0"):
-        run(made, TINY, [0], piece=301)
+    for piece in (101, 301):
+        message = f"piece must be at most a third of the recording's 300 bins, got {piece}"
+        with pytest.raises(ValueError, match=message):
+            run(made, TINY, [0], piece=piece)
     with pytest.raises(ValueError, match="piece must be at least 1, got 0"):
         run(made, TINY, [0], piece=0)
     with pytest.raises(TypeError, match="piece must be an integer"):
         run(made, TINY, [0], piece=2.5)
-    with pytest.raises(ValueError, match="number must be at most the number of reaches, 7, got 8"):
+    with pytest.raises(ValueError, match="limited must be at most 7, got 8"):
         run(made, TINY, [0], length=3, piece=30, limited=8)
+    with pytest.raises(ValueError, match="limited must be at least 1, got 0"):
+        run(made, TINY, [0], length=3, piece=30, limited=0)
+    with pytest.raises(TypeError, match="limited must be an integer, got float"):
+        run(made, TINY, [0], length=3, piece=30, limited=2.0)
+    with pytest.raises(ValueError, match="n_train must be at most 7, got 8"):
+        row(in_pieces(made, 10), 3, 8, 0, TINY)
     with pytest.raises(ValueError, match="longest reach, 30, got 31"):
         run(made, TINY, [0], length=31, piece=30, limited=3)
 
@@ -190,3 +198,12 @@ def test_the_ratio_is_that_of_the_pieces_there_are() -> None:
     parts = [len(p.reaches) for p in three_parts(in_pieces(few, 10), None, 0)]
     assert found.test_to_train == (parts[2] / 2, parts[2] / parts[0])
     assert sum(parts) == 10
+
+
+def test_three_pieces_are_enough() -> None:
+    # one to train on, one to choose on, one to test on
+    made = simulated_s1(stream(0), 101)
+    tiny = Protocol(width=20, clock=1, longest=1)
+    found = table_one(made, tiny, [0], length=3, piece=33, limited=1)
+    assert found.test_to_train == (1.0, 1.0)
+    assert torch.equal(found.scores[:, 0], found.scores[:, 1])

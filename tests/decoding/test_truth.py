@@ -213,6 +213,12 @@ def test_samples_are_refused() -> None:
         bias_and_variance(torch.stack([L, L]), L[:1], loss)
     with pytest.raises(TypeError, match="share one dtype"):
         bias_and_variance(torch.stack([L, L]), L.float(), loss)
+    with pytest.raises(ValueError, match="responses must be finite"):
+        bias_and_variance(torch.stack([L, torch.nan * L]), L, loss)
+    with pytest.raises(ValueError, match="best must be finite"):
+        bias_and_variance(torch.stack([L, L]), torch.inf * L, loss)
+    with pytest.raises(ValueError, match="responses must be finite"):
+        explained(torch.stack([L, torch.nan * L]), loss)
     with pytest.raises(ValueError, match="energy of the targets must be above 0, got 0"):
         explained(L, replace(loss, energy=0.0))
     with pytest.raises(TypeError, match="share one dtype"):

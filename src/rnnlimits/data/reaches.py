@@ -17,6 +17,7 @@ from torch import Tensor
 from rnnlimits._checks import (
     finite_tensor,
     integer_at_least,
+    numpy_generator,
     same_kind,
     same_size,
 )
@@ -210,11 +211,7 @@ def _permutation(
     reaches: Int[Tensor, " reaches"], generator: np.random.Generator
 ) -> Int[Tensor, " reaches"]:
     """Return the reaches in random order."""
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(
-            "generator must be a numpy Generator, got "
-            f"{type(generator).__name__}"
-        )
+    numpy_generator("generator", generator)
     order = torch.from_numpy(generator.permutation(len(reaches)))
     return reaches[order.to(reaches.device)]
 

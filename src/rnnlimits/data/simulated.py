@@ -23,7 +23,11 @@ from numpy.typing import NDArray
 from scipy.optimize import root_scalar
 from scipy.stats import norm
 
-from rnnlimits._checks import integer_at_least, same_size
+from rnnlimits._checks import (
+    integer_at_least,
+    numpy_generator,
+    same_size,
+)
 from rnnlimits.data.matlab import finite_numbers
 from rnnlimits.data.recording import Provenance, Recording
 
@@ -42,6 +46,7 @@ LAGS = (-4, 2)
 LAG_WEIGHTS = (0.25, 0.5, 0.25)
 DEPTHS = (0.1, 0.6)
 SAMPLES = 4
+MOST_COUNTS = 1e15  # in a bin: whole numbers that floats hold
 SIMULATED = Provenance(
     file="",
     sha256="",
@@ -58,7 +63,9 @@ class Tuning:
     ``lags`` in bins: neuron i's log rate at bin t follows the velocity at bins around t minus lag.
 
     Raises:
-        ValueError: lengths differ, an entry is not finite, or a rate is negative.
+        TypeError: the lags are no integers.
+        ValueError: a field has not one axis or holds no neuron, lengths differ, an entry is not
+            finite, or a rate is negative.
 
     Example:
         >>> one = np.ones(1)
@@ -72,16 +79,22 @@ class Tuning:
     lags: Int[np.ndarray, " neurons"]
 
     def __post_init__(self) -> None:
-        same_size(
-            "numbers of neurons",
-            rates=len(self.rates),
-            directions=len(self.directions),
-            depths=len(self.depths),
-            lags=len(self.lags),
-        )
         for name, value in vars(self).items():
             finite_numbers(name, value)
-        if self.rates.min(initial=0) < 0:
+            if value.ndim != 1 or len(value) == 0:
+                raise ValueError(
+                    f"{name} must have one axis (neurons) and not be "
+                    f"empty, got shape {value.shape}"
+                )
+        if self.lags.dtype.kind not in "iu":
+            raise TypeError(
+                f"lags must be integers, got {self.lags.dtype}"
+            )
+        same_size(
+            "numbers of neurons",
+            **{name: len(value) for name, value in vars(self).items()},
+        )
+        if self.rates.min() < 0:
             raise ValueError(
                 f"rates must be at least 0, got {self.rates.min()}"
             )
@@ -129,14 +142,15 @@ def draw_tuning(
     depths and lags.
 
     Raises:
-        TypeError: ``n_neurons`` is no integer.
-        ValueError: it is below 3.
+        TypeError: ``generator`` is no numpy generator, or ``n_neurons`` no integer.
+        ValueError: ``n_neurons`` is below 3.
 
     Example:
         >>> from rnnlimits.random import stream
         >>> round(float(draw_tuning(stream(0)).rates.mean()), 9)
         9.3
     """
+    numpy_generator("generator", generator)
     rates = published_rates(n_neurons)
     return Tuning(
         rates=generator.permutation(rates),
@@ -156,14 +170,15 @@ def reach_velocities(
     hand rests after it. The average over a bin is the difference of positions, and so exact.
 
     Raises:
-        TypeError: ``bins`` is no integer.
-        ValueError: it is below 1.
+        TypeError: ``generator`` is no numpy generator, or ``bins`` no integer.
+        ValueError: ``bins`` is below 1.
 
     Example:
         >>> from rnnlimits.random import stream
         >>> reach_velocities(stream(0), 30).shape
         (30, 2)
     """
+    numpy_generator("generator", generator)
     integer_at_least("bins", bins, 1)
     shortest = REACH_TIMES[0] + REST_TIMES[0]
     n_reaches = math.ceil(bins * BIN / shortest) + 1
@@ -194,7 +209,9 @@ def expected_counts(
     neuron's mean over the recording is :math:`r_i w` exactly. Beyond its ends the hand rests.
 
     Raises:
-        ValueError: a velocity is not finite, or the hand never moves.
+        TypeError: ``tuning`` is no `Tuning`.
+        ValueError: velocities have not two columns or no bin, one is not finite or too large to be
+            squared, the hand never moves, or a mean count is above 10^15 or overflows.
 
     Example:
         >>> one = Tuning(np.array([8.0]), np.zeros(1), np.ones(1), np.array([0]))
@@ -202,15 +219,18 @@ def expected_counts(
         >>> round(float(counts.mean() / BIN), 9), int(counts.argmax())
         (8.0, 0)
     """
-    finite_numbers("velocities", velocities)
-    size = math.sqrt(float((velocities**2).mean()))
-    if size == 0:
-        raise ValueError("velocities must move, got zeros only")
-    pad = int(np.abs(tuning.lags).max()) + 1
-    padded = np.pad(velocities / size, ((pad, pad), (0, 0)))
+    if not isinstance(tuning, Tuning):
+        raise TypeError(
+            f"tuning must be a Tuning, got {type(tuning).__name__}"
+        )
+    size = _speed(velocities)
     n_bins = len(velocities)
-    mean = np.empty((n_bins, len(tuning.rates)))
-    for i, lag in enumerate(tuning.lags):
+    most = n_bins + 1  # a longer lag meets nothing but rest as well
+    lags = [max(-most, min(int(lag), most)) for lag in tuning.lags]
+    pad = max(abs(lag) for lag in lags) + 1
+    padded = np.pad(velocities / size, ((pad, pad), (0, 0)))
+    mean = np.empty((n_bins, len(lags)))
+    for i, lag in enumerate(lags):
         angle = tuning.directions[i]
         along = padded @ [math.cos(angle), math.sin(angle)]
         drive = sum(
@@ -221,9 +241,43 @@ def expected_counts(
                 strict=True,
             )
         )
-        rate = np.exp(tuning.depths[i] * drive)
-        mean[:, i] = tuning.rates[i] * BIN * rate / rate.mean()
+        rate, depth = float(tuning.rates[i]), float(tuning.depths[i])
+        mean[:, i] = _modulated(rate, depth, np.asarray(drive))
     return mean
+
+
+def _speed(velocities: Float[np.ndarray, "bins 2"]) -> float:
+    """Return the root mean square of one component, or raise unless there is one."""
+    finite_numbers("velocities", velocities)
+    if velocities.shape[1:] != (2,) or len(velocities) == 0:
+        raise ValueError(
+            "velocities must have the axes (bins, 2) and not be empty, "
+            f"got shape {velocities.shape}"
+        )
+    with np.errstate(over="ignore"):
+        square = float((velocities**2).mean())
+    if not 0 < square < math.inf:
+        raise ValueError(
+            "velocities must move, with squares that are finite, got "
+            f"a mean square of {square}"
+        )
+    return math.sqrt(square)
+
+
+def _modulated(
+    rate: float, depth: float, drive: Float[np.ndarray, " bins"]
+) -> Float[np.ndarray, " bins"]:
+    """Return the mean counts of one neuron that follows the drive."""
+    with np.errstate(all="ignore"):
+        shape = np.exp(depth * drive)
+        average = shape.mean()
+        counts = rate * BIN * shape / average
+    if not (average < math.inf and counts.max() <= MOST_COUNTS):
+        raise ValueError(
+            "rates and depths must leave expected counts finite and "
+            f"at most {MOST_COUNTS:.0e}, got rate {rate}, depth {depth}"
+        )
+    return counts
 
 
 def simulated_s1(
@@ -236,19 +290,16 @@ def simulated_s1(
     Without ``tuning`` one is drawn first. All bins make one reach, as in S1.
 
     Raises:
-        TypeError: ``generator`` is no numpy generator, or ``bins`` no integer.
-        ValueError: ``bins`` is below 1.
+        TypeError: ``generator`` is no numpy generator, ``bins`` no integer, or ``tuning`` no
+            `Tuning`.
+        ValueError: ``bins`` is below 1, or a mean count is above 10^15 or overflows.
 
     Example:
         >>> from rnnlimits.random import stream
         >>> simulated_s1(stream(0), bins=100).name
         'simulated S1'
     """
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(
-            "generator must be a numpy Generator, got "
-            f"{type(generator).__name__}"
-        )
+    numpy_generator("generator", generator)
     drawn = draw_tuning(generator) if tuning is None else tuning
     velocities = reach_velocities(generator, bins)
     counts = generator.poisson(expected_counts(drawn, velocities))

@@ -12,10 +12,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rnnlimits._checks import integer_at_least, positive, same_size
+from rnnlimits._checks import (
+    finite_tensor,
+    integer_at_least,
+    integer_between,
+    positive,
+    same_size,
+)
 from rnnlimits.data.reaches import draw_reaches, split_reaches
 from rnnlimits.data.recording import Recording
 from rnnlimits.decoding.paths import (
+    MOST_DOUBLINGS,
     chosen,
     common_rate,
     network_path,
@@ -52,9 +59,10 @@ class Protocol:
     may stop as late as ``2**longest``. The learning rate is the ``share`` of the smaller limit.
 
     Raises:
-        TypeError: a number of steps or the width is no integer, or ``share`` no number.
-        ValueError: the width is below 1, a number of steps negative or ``longest`` below
-            ``clock``, or ``share`` not in (0, 1).
+        TypeError: ``variances`` is no `Variances`, ``width``, ``clock`` or ``longest`` no integer,
+            or ``share`` no number.
+        ValueError: the width is below 1, ``clock`` or ``longest`` not between 0 and 53 (see
+            `step_grid`), ``longest`` below ``clock``, or ``share`` not in (0, 1).
 
     Example:
         >>> Protocol().longest
@@ -68,9 +76,15 @@ class Protocol:
     longest: int = 17
 
     def __post_init__(self) -> None:
+        if not isinstance(self.variances, Variances):
+            raise TypeError(
+                "variances must be a Variances, got "
+                f"{type(self.variances).__name__}"
+            )
         integer_at_least("width", self.width, 1)
-        integer_at_least("clock", self.clock, 0)
-        integer_at_least("longest", self.longest, self.clock)
+        clock, most = self.clock, MOST_DOUBLINGS
+        integer_between("clock", clock, 0, most)
+        integer_between("longest", self.longest, clock, most)
         if positive("share", self.share) >= 1:
             raise ValueError(
                 f"share must lie in (0, 1), got {self.share}"
@@ -88,8 +102,8 @@ def three_parts(
 
     Raises:
         TypeError: ``n_train`` or the seed is no integer.
-        ValueError: there are too few reaches, ``n_train`` is above what is left, or the seed is
-            negative.
+        ValueError: there are too few reaches, ``n_train`` is below 1 or above what is left, or the
+            seed is negative.
 
     Example:
         >>> from rnnlimits.data.recording import in_pieces
@@ -107,6 +121,7 @@ def three_parts(
         stream(seed, "validation reaches"),
     )
     if n_train is not None:
+        integer_between("n_train", n_train, 1, len(train.reaches))
         draw = stream(seed, "training reaches")
         train = draw_reaches(train, n_train, draw)
     return train, validation, test
@@ -123,8 +138,8 @@ def split_problem(
 
     Raises:
         TypeError: ``length``, ``n_train``, ``judged`` or the seed is no integer.
-        ValueError: the recording has too few reaches, or too short ones, ``judged`` is below
-            ``length``, or the seed is negative.
+        ValueError: the recording has too few reaches, or too short ones, ``n_train`` is below 1 or
+            above what is left, ``judged`` is below ``length``, or the seed is negative.
 
     Example:
         >>> from rnnlimits.data.recording import in_pieces
@@ -229,9 +244,9 @@ def convolution_paths(
     r"""Return the responses of both convolutions along their descents, solved.
 
     Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: shapes do not fit, or ``2**longest`` steps are more than `solve_descent` can
-            follow.
+        TypeError: ``start`` is no floating-point tensor, or dtypes or devices differ.
+        ValueError: shapes do not fit, ``start`` is not finite, or ``2**longest`` steps are more
+            than `solve_descent` can follow.
 
     Example:
         >>> from rnnlimits.data.recording import in_pieces
@@ -242,6 +257,7 @@ def convolution_paths(
         >>> convolution_paths(problem, tiny, torch.zeros(3, 2, 52).double()).shape
         torch.Size([2, 9, 3, 2, 52])
     """
+    finite_tensor("start", start, ("lags", "outputs", "inputs"))
     rate = learning_rate(problem, protocol)
     steps = step_grid(protocol.longest)
     return torch.stack(
@@ -260,8 +276,8 @@ def scores_along(
     r"""Return :math:`R^2` on the test windows along the steps, and where each model stops.
 
     Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: shapes do not fit, or test velocities do not vary.
+        TypeError: ``responses`` is no floating-point tensor, or dtypes or devices differ.
+        ValueError: shapes do not fit, responses are not finite, or test velocities do not vary.
 
     Example:
         >>> from rnnlimits.data.recording import in_pieces
@@ -272,6 +288,8 @@ def scores_along(
         >>> scores_along(nothing, problem, (0, 1)).stops
         tensor([0])
     """
+    axes = ("models", "steps", "lags", "outputs", "inputs")
+    finite_tensor("responses", responses, axes)
     same_size(
         "numbers of steps",
         responses=responses.shape[1],
@@ -290,9 +308,9 @@ def convolution_scores(
     r"""Return :math:`R^2` on the test windows along the descents of both convolutions, solved.
 
     Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: shapes do not fit, test velocities do not vary, or ``2**longest`` steps are more
-            than `solve_descent` can follow.
+        TypeError: ``start`` is no floating-point tensor, or dtypes or devices differ.
+        ValueError: shapes do not fit, ``start`` is not finite, test velocities do not vary, or
+            ``2**longest`` steps are more than `solve_descent` can follow.
 
     Example:
         >>> from rnnlimits.data.recording import in_pieces

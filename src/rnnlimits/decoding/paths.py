@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rnnlimits._checks import (
-    integer_at_least,
+    finite_tensor,
+    integer_between,
     non_negative_weights,
     positive,
     same_kind,
@@ -26,6 +27,10 @@ from rnnlimits.kernel.loss import (
 )
 from rnnlimits.kernel.training import stability_limit, train
 from rnnlimits.networks.linear import LinearRNN, impulse_response
+
+# Solved descents take steps as floats, which hold every integer as far
+# as 2**53 and not farther.
+MOST_DOUBLINGS = 53
 
 
 def common_rate(
@@ -59,13 +64,14 @@ def step_grid(doublings: int) -> tuple[int, ...]:
 
     Raises:
         TypeError: ``doublings`` is no integer.
-        ValueError: it is negative.
+        ValueError: it is negative or above 53, where floats stop holding every integer.
 
     Example:
         >>> step_grid(3)
         (0, 1, 2, 3, 4, 6, 8)
     """
-    last = 2 * integer_at_least("doublings", doublings, 0)
+    most = MOST_DOUBLINGS
+    last = 2 * integer_between("doublings", doublings, 0, most)
     return tuple(
         sorted({0, *(round(2 ** (k / 2)) for k in range(last + 1))})
     )
@@ -82,8 +88,8 @@ def without_start(
             + \langle L^0, L^0 H\rangle .
 
     Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: shapes do not fit.
+        TypeError: ``start`` is no floating-point tensor, or dtypes or devices differ.
+        ValueError: shapes do not fit, or ``start`` is not finite.
 
     Example:
         >>> from rnnlimits.kernel.loss import squared_loss
@@ -91,6 +97,7 @@ def without_start(
         >>> loss_value(4 * one, without_start(squared_loss(one, one), 3 * one)).item()
         0.0
     """
+    finite_tensor("start", start, ("lags", "outputs", "inputs"))
     flipped = replace(loss, cross=-loss.cross)
     # A sum of squares; round-off may leave it just below 0.
     energy = max(0.0, 2 * float(loss_value(start, flipped)))
@@ -172,8 +179,9 @@ def chosen(
     """Return the place on the path with the least squared error on the validation windows.
 
     Raises:
-        TypeError: dtypes or devices differ.
-        ValueError: numbers of lags, inputs or outputs differ from those of the windows.
+        TypeError: ``path`` is no floating-point tensor, or dtypes or devices differ.
+        ValueError: numbers of lags, inputs or outputs differ from those of the windows, or ``path``
+            is empty or not finite.
 
     Example:
         >>> x = torch.tensor([[-1.0], [1.0]])
@@ -181,4 +189,6 @@ def chosen(
         >>> chosen(torch.tensor([0.0, 0.9, 3.0])[:, None, None, None], windows)
         1
     """
+    axes = ("places", "lags", "outputs", "inputs")
+    finite_tensor("path", path, axes)
     return int(squared_error(path, validation).sum(dim=-1).argmin())

@@ -24,6 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rnnlimits._checks import (
+    all_finite,
     integer_at_least,
     same_kind,
     same_size,
@@ -82,7 +83,8 @@ def decoding_problem(
     Raises:
         TypeError: ``length`` or ``judged`` is no integer.
         ValueError: ``length`` is below 1 or above the longest training reach, ``judged`` below
-            ``length`` or above another part's, neurons differ in number, or parts share a bin.
+            ``length`` or above another part's, neurons differ in number, or two parts of equal
+            length hold the same counts and velocities in all bins that are in reaches of both.
 
     Example:
         >>> from rnnlimits.data.simulated import draw_tuning, simulated_s1
@@ -139,12 +141,19 @@ def _mean_loss(
 def _apart(
     name: str, one: Recording, other_name: str, other: Recording
 ) -> None:
-    """Raise if two parts of one recording have a bin in common."""
+    """Raise if two parts that carry all bins of one recording keep a bin in common.
+
+    So `split_reaches` and `draw_reaches` give them. Copies of other lengths are not compared.
+    """
     if one.counts.shape != other.counts.shape:
         return
     both = one.within & other.within
-    if bool(both.any()) and torch.equal(
-        one.counts[both], other.counts[both]
+    if bool(both.any()) and all(
+        torch.equal(mine[both], theirs[both])
+        for mine, theirs in (
+            (one.counts, other.counts),
+            (one.velocities, other.velocities),
+        )
     ):
         raise ValueError(
             f"{name} and {other_name} must share no reach, got "
@@ -161,7 +170,8 @@ def predicted(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: numbers of lags, inputs or outputs differ from those of the windows.
+        ValueError: numbers of lags, inputs or outputs differ from those of the windows, or a
+            response is not finite.
 
     Example:
         >>> inputs = torch.tensor([[1.0], [10.0], [100.0]])
@@ -169,6 +179,17 @@ def predicted(
         >>> predicted(torch.tensor([[[1.0]], [[2.0]]]), windows).flatten()
         tensor([ 12., 120.])
     """
+    _require_fit(responses, windows)
+    kept = len(windows.last), responses.shape[-2]
+    total = responses.new_zeros(*responses.shape[:-3], *kept)
+    for lag in range(windows.length):
+        seen = windows.inputs[windows.last - lag]
+        total += seen @ responses[..., lag, :, :].mT
+    return total
+
+
+def _require_fit(responses: Tensor, windows: Windows) -> None:
+    """Raise unless responses are finite, with the lags and channels of the windows."""
     same_kind(responses=responses, inputs=windows.inputs)
     for what, axis, size in (
         ("numbers of lags", -3, windows.length),
@@ -176,12 +197,7 @@ def predicted(
         ("input channels", -1, windows.inputs.shape[1]),
     ):
         same_size(what, responses=responses.shape[axis], windows=size)
-    kept = len(windows.last), responses.shape[-2]
-    total = responses.new_zeros(*responses.shape[:-3], *kept)
-    for lag in range(windows.length):
-        seen = windows.inputs[windows.last - lag]
-        total += seen @ responses[..., lag, :, :].mT
-    return total
+    all_finite("responses", responses)
 
 
 def squared_error(
@@ -191,7 +207,8 @@ def squared_error(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: numbers of lags, inputs or outputs differ from those of the windows.
+        ValueError: numbers of lags, inputs or outputs differ from those of the windows, or a
+            response is not finite.
 
     Example:
         >>> ones = torch.ones(3, 1)
@@ -212,8 +229,8 @@ def r_squared(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: numbers of lags, inputs or outputs differ from those of the windows, or a
-            component does not vary, so that there is nothing to explain.
+        ValueError: numbers of lags, inputs or outputs differ from those of the windows, a response
+            is not finite, or a component does not vary, so that there is nothing to explain.
 
     Example:
         >>> x = torch.tensor([[-1.0], [0.0], [1.0]])

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rnnlimits._checks import integer_at_least
+from rnnlimits._checks import integer_at_least, integer_between
 from rnnlimits.data.recording import Recording, in_pieces
 from rnnlimits.decoding.comparison import (
     Protocol,
@@ -30,6 +30,7 @@ LIMITED = 18
 DATA = ("4.5 minutes", "all")
 MODELS = ("network", "scaled", "plain")
 COMPONENTS = ("x", "y")
+PARTS = 3  # train, validation, test: a piece each, at the least
 # Axes: data, model, component (linear paper, Table 1).
 PUBLISHED = (
     ((0.6043, 0.4257), (0.6046, 0.4234), (0.5856, 0.3918)),
@@ -62,8 +63,9 @@ def table_one(
 
     Raises:
         TypeError: a number is no integer.
-        ValueError: no seed is given, the recording is not one reach from end to end, or too short
-            for the pieces.
+        ValueError: no seed is given, the recording is not one reach from end to end, ``piece`` is
+            below 1 or above a third of it, ``limited`` is below 1 or above the number of pieces
+            left to train on, or ``length`` is below 1 or above that of a piece.
         FloatingPointError: training diverges.
 
     Example:
@@ -77,8 +79,11 @@ def table_one(
     """
     if not len(seeds):
         raise ValueError("seeds must hold at least one, got none")
-    n_pieces = recording.n_bins // integer_at_least("piece", piece, 1)
-    pieces = in_pieces(recording, n_pieces)
+    pieces = _cut(recording, piece)
+    train, _, test = three_parts(pieces, None, seeds[0])
+    tested = len(test.reaches)
+    every = len(train.reaches)
+    integer_between("limited", limited, 1, every)
     scores = torch.stack(
         [
             torch.stack(
@@ -90,10 +95,19 @@ def table_one(
             for seed in seeds
         ]
     )
-    train, _, test = three_parts(pieces, None, seeds[0])
-    tested = len(test.reaches)
-    every = len(train.reaches)
     return TableOne(scores, (tested / limited, tested / every))
+
+
+def _cut(recording: Recording, piece: int) -> Recording:
+    """Return the recording in as many pieces as it holds of so many bins."""
+    n_bins = recording.n_bins
+    integer_at_least("piece", piece, 1)
+    if n_bins < PARTS * piece:
+        raise ValueError(
+            "piece must be at most a third of the recording's "
+            f"{n_bins} bins, got {piece}"
+        )
+    return in_pieces(recording, n_bins // piece)
 
 
 def row(
@@ -107,7 +121,8 @@ def row(
 
     Raises:
         TypeError: a number is no integer.
-        ValueError: the recording has too few pieces, or too short ones.
+        ValueError: the recording has too few pieces, or too short ones, or ``n_train`` is below 1
+            or above the number of those left to train on.
         FloatingPointError: training diverges.
 
     Example:

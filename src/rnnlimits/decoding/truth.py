@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rnnlimits._checks import positive, same_kind
+from rnnlimits._checks import all_finite, positive, same_kind
 from rnnlimits.data.reaches import (
     Standardisation,
     lagged_moments,
@@ -78,7 +78,8 @@ def explained(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: shapes do not fit, or the targets are 0, so that there is nothing to explain.
+        ValueError: shapes do not fit, a response is not finite, or the targets are 0, so that there
+            is nothing to explain.
 
     Example:
         >>> from rnnlimits.kernel.loss import squared_loss
@@ -86,6 +87,7 @@ def explained(
         >>> explained(0.5 * one, squared_loss(one, one)).item()
         0.75
     """
+    all_finite("responses", responses)
     energy = positive("energy of the targets", loss.energy)
     return 1 - loss_value(responses, loss) / (energy / 2)
 
@@ -117,7 +119,7 @@ def bias_and_variance(
 
     Raises:
         TypeError: dtypes or devices differ.
-        ValueError: fewer than two samples, or shapes do not fit.
+        ValueError: fewer than two samples, shapes do not fit, or an entry is not finite.
 
     Example:
         >>> from rnnlimits.kernel.loss import squared_loss
@@ -125,19 +127,27 @@ def bias_and_variance(
         >>> bias_and_variance(torch.stack([2 * one, 4 * one]), one, squared_loss(one, one))
         Decomposition(squared_bias=1.5, variance=1.0)
     """
+    _require_samples(responses, best)
     n = len(responses)
-    if n < 2:
-        raise ValueError(
-            f"responses must hold at least 2 samples, got {n}"
-        )
-    same_kind(best=best, responses=responses)
-    if best.shape != responses.shape[1:]:
-        raise ValueError(
-            "best must have the shape of a response, "
-            f"{tuple(responses.shape[1:])}, got {tuple(best.shape)}"
-        )
     quadratic = replace(loss, cross=0 * loss.cross, energy=0.0)
     centre = responses.mean(dim=0)
     about = loss_value(responses - centre, quadratic).sum() / (n - 1)
     off = loss_value(centre - best, quadratic) - about / n
     return Decomposition(float(off), float(about))
+
+
+def _require_samples(responses: Tensor, best: Tensor) -> None:
+    """Raise unless there are two finite responses of the shape of the best, or more."""
+    n, shape = len(responses), tuple(responses.shape[1:])
+    if n < 2:
+        raise ValueError(
+            f"responses must hold at least 2 samples, got {n}"
+        )
+    same_kind(best=best, responses=responses)
+    if tuple(best.shape) != shape:
+        raise ValueError(
+            f"best must have the shape of a response, {shape}, "
+            f"got {tuple(best.shape)}"
+        )
+    all_finite("responses", responses)
+    all_finite("best", best)
