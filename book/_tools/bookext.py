@@ -191,6 +191,16 @@ def repair_lists(
     context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
 
 
+def name_arrows(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Name the arrow that opens the pages below a page; the theme leaves it without a word."""
+    if write := context.get("generate_toctree_html"):
+        context["generate_toctree_html"] = lambda *args, **options: str(
+            write(*args, **options)
+        ).replace("<summary>", '<summary aria-label="Pages below">')
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension's parts."""
     if Publication.from_environment().site:
@@ -202,6 +212,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", copy_mathjax)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", repair_lists)
+    app.connect("html-page-context", name_arrows, priority=900)
     bookext_ledger.setup(app)
     bookext_links.setup(app)
     bookext_api.setup(app)
