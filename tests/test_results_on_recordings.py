@@ -6,16 +6,18 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from notebooks import Layout
 from rnnlimits.data.macaque import C_FILE, M_FILE
 from rnnlimits.decoding.paths import step_grid
 from rnnlimits.experiments import Results, load_results
+from rnnlimits.random import stream
 from run_experiments import load
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYOUT = Layout(ROOT)
-NAMES = ("decoding_m1", "decoding_networks", "decoded_reaches")
+NAMES = ("decoding_m1", "decoding_networks", "decoding_widths", "decoded_reaches")
 
 
 def stored(name: str) -> Results:
@@ -67,6 +69,28 @@ def test_two_experiments_on_one_split_agree() -> None:
         np.testing.assert_allclose(ends, clock, rtol=1e-3, atol=2e-4)
 
 
+def test_what_two_predictions_are_apart_bounds_what_their_scores_are_apart() -> None:
+    # Scores are r = 1 - |e|²/v, so |r - s| is at most g² + 2 g sqrt(1 - s), with g² the mean square
+    # distance over the variance on the test windows; these are standardised on the training ones,
+    # so that v is near 1: within a factor of 2 here.
+    found = stored("decoding_widths")
+    more, apart = found.values["more"], 2 * found.values["apart"]
+    assert more.shape == (len(found.tasks), found.configuration["splits"])
+    assert (apart > 0).all()
+    assert (np.abs(more) <= apart + 2 * np.sqrt(apart)).all()
+
+
+def test_orthogonal_columns_are_orthogonal_and_the_nearest() -> None:
+    nearest = script("decoding_widths").orthogonal_columns
+    drawn = torch.from_numpy(stream(0, "columns").standard_normal((40, 7)))
+    made = nearest(drawn, 3.0)
+    torch.testing.assert_close(made.mT @ made, 120 * torch.eye(7, dtype=torch.float64))
+    for seed in range(20):
+        turn = torch.from_numpy(stream(seed, "turn").standard_normal((7, 7))) / 10
+        other = made @ torch.linalg.matrix_exp(turn - turn.mT)
+        assert (drawn - made).norm() < (drawn - other).norm()
+
+
 def test_decoded_paths_are_paths() -> None:
     paths = stored("decoded_reaches").values["paths"]
     assert paths.shape[1] == 4
@@ -87,6 +111,15 @@ def test_networks_are_computed_again() -> None:
     found, decoding_networks = stored("decoding_networks"), script("decoding_networks")
     (at,) = found.where(recording="C1", window=1)
     again = decoding_networks.EXPERIMENT.run(**found.tasks[at])
+    for name, value in again.items():
+        np.testing.assert_allclose(value, found.values[name][at], rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.usefixtures("recordings")
+def test_a_width_is_computed_again() -> None:
+    found, decoding_widths = stored("decoding_widths"), script("decoding_widths")
+    (at,) = found.where(recording="M1", width=500, columns="orthogonal")
+    again = decoding_widths.EXPERIMENT.run(**found.tasks[at])
     for name, value in again.items():
         np.testing.assert_allclose(value, found.values[name][at], rtol=1e-3, atol=2e-4)
 
