@@ -29,7 +29,10 @@ WIDTHS = (4000, 2000, 1000, 500)
 WINDOW = WINDOWS["M"][-1]
 
 
-def orthogonal_columns(matrix: Float[Tensor, "n i"], variance: float) -> Float[Tensor, "n i"]:
+def orthogonal_columns(
+    matrix: Float[Tensor, "n i"],
+    variance: float,
+) -> Float[Tensor, "n i"]:
     """Return the matrix with F'F = n variance that is nearest: the polar factor, to scale."""
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     return (len(matrix) * variance) ** 0.5 * left @ right
