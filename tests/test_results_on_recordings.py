@@ -10,14 +10,31 @@ import torch
 
 from notebooks import Layout
 from rnnlimits.data.macaque import C_FILE, M_FILE
+from rnnlimits.data.recording import in_pieces
+from rnnlimits.data.simulated import simulated_s1
+from rnnlimits.decoding.comparison import (
+    Protocol,
+    initial_network,
+    learning_rate,
+    split_problem,
+    weights,
+)
 from rnnlimits.decoding.paths import step_grid
 from rnnlimits.experiments import Results, load_results
+from rnnlimits.kernel.learning_curves import solve_descent
+from rnnlimits.kernel.tangent import kernel_of_grams, krylov_grams
 from rnnlimits.random import stream
 from run_experiments import load
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYOUT = Layout(ROOT)
-NAMES = ("decoding_m1", "decoding_networks", "decoding_widths", "decoded_reaches")
+NAMES = (
+    "decoding_m1",
+    "decoding_networks",
+    "decoding_widths",
+    "decoding_kernels",
+    "decoded_reaches",
+)
 
 
 def stored(name: str) -> Results:
@@ -91,6 +108,22 @@ def test_orthogonal_columns_are_orthogonal_and_the_nearest() -> None:
         assert (drawn - made).norm() < (drawn - other).norm()
 
 
+def test_a_kernel_with_both_grams_in_their_limit_is_the_limit() -> None:
+    decoding_kernels, protocol = script("decoding_kernels"), Protocol()
+    in_the_limit, v = decoding_kernels.grams_in_the_limit, protocol.variances
+    pieces = in_pieces(simulated_s1(stream(0), 400), 16)
+    problem = split_problem(pieces, 3, None, seed=0)
+    U, V = krylov_grams(initial_network(problem, Protocol(width=300), 0), 3)
+    limits = in_the_limit(U, v.input, v.recurrent), in_the_limit(V, v.readout, v.recurrent)
+    for gram, limit in zip((U, V), limits, strict=True):
+        assert float((gram - limit).abs().max()) < 0.6 < float(limit.max())
+    rate = learning_rate(problem, protocol)
+    theta = kernel_of_grams(*limits).total
+    found = decoding_kernels.descended(theta, problem.loss, rate, 30)
+    scaled = solve_descent(0 * found, weights(problem, protocol)[0], problem.loss, rate, [30])[0]
+    torch.testing.assert_close(found, scaled, rtol=1e-9, atol=1e-12)
+
+
 def test_decoded_paths_are_paths() -> None:
     paths = stored("decoded_reaches").values["paths"]
     assert paths.shape[1] == 4
@@ -122,6 +155,14 @@ def test_a_width_is_computed_again() -> None:
     again = decoding_widths.EXPERIMENT.run(**found.tasks[at])
     for name, value in again.items():
         np.testing.assert_allclose(value, found.values[name][at], rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.usefixtures("recordings")
+def test_a_mended_kernel_is_computed_again() -> None:
+    found, decoding_kernels = stored("decoding_kernels"), script("decoding_kernels")
+    (at,) = found.where(recording="M1", mended="all inputs")
+    again = decoding_kernels.EXPERIMENT.run(**found.tasks[at])["apart"]
+    np.testing.assert_allclose(again, found.values["apart"][at], rtol=1e-3, atol=2e-4)
 
 
 @pytest.mark.usefixtures("recordings")

@@ -77,9 +77,22 @@ def impulse_kernel(rnn: LinearRNN, n_lags: int) -> KernelBlocks:
         >>> impulse_kernel(rnn, 2).total[:, 0, 0, :, 0, 0].tolist()
         [[2.0, 0.0], [0.0, 1.0]]
     """
-    U, V = krylov_grams(rnn, n_lags)
-    eye_in = torch.eye(rnn.n_inputs, dtype=U.dtype, device=U.device)
-    eye_out = torch.eye(rnn.n_outputs, dtype=U.dtype, device=U.device)
+    return kernel_of_grams(*krylov_grams(rnn, n_lags))
+
+
+def kernel_of_grams(
+    U: Float[Tensor, "lags i lags i"], V: Float[Tensor, "lags o lags o"]
+) -> KernelBlocks:
+    r"""Return the kernel :math:`\Theta` on impulse responses that two Gram matrices make, those of
+    a network (see `krylov_grams`) or others in their place.
+
+    Example:
+        >>> one = torch.ones(1, 1, 1, 1)
+        >>> kernel_of_grams(one, 2 * one).total.item()
+        3.0
+    """
+    eye_in = torch.eye(U.shape[1], dtype=U.dtype, device=U.device)
+    eye_out = torch.eye(V.shape[1], dtype=V.dtype, device=V.device)
     return KernelBlocks(
         readout=torch.einsum("op,aibj->aoibpj", eye_out, U),
         input=torch.einsum("aobp,ij->aoibpj", V, eye_in),
