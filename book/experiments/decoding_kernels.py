@@ -36,7 +36,10 @@ def grams_in_the_limit(
 ) -> Float[Tensor, "lags k lags k"]:
     """Return what a Gram matrix of Krylov columns tends to: blocks variance recurrent^lag I."""
     lags, size = gram.shape[:2]
-    falls = variance * recurrent ** torch.arange(lags, dtype=gram.dtype)
+    falls = variance * recurrent ** torch.arange(
+        lags,
+        dtype=gram.dtype,
+    )
     eye = torch.eye(size, dtype=gram.dtype)
     return torch.einsum("ab,ij->aibj", falls.diag(), eye)
 
