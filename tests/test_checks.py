@@ -9,6 +9,7 @@ import torch
 
 from rnnlimits._checks import (
     all_finite,
+    finite_numbers,
     finite_tensor,
     integer_at_least,
     integer_between,
@@ -159,3 +160,14 @@ def test_one_entry_that_is_not_finite_is_enough(bad: float) -> None:
     entries[1, 2, 3] = bad
     with pytest.raises(ValueError, match="responses must be finite, got at least one"):
         all_finite("responses", entries)
+
+
+def test_numbers_of_numpy_are_real_and_finite() -> None:
+    for good in (np.zeros(0), np.array([True]), np.array([3], np.uint8), np.ones((2, 2))):
+        finite_numbers("x", good)
+    for bad, got in ((np.array(["a"]), "<U1"), (np.array([1j]), "complex128"), ([1.0], "list")):
+        with pytest.raises(ValueError, match=f"x must hold numbers, got {got}"):
+            finite_numbers("x", bad)
+    for entry in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="x must be finite, got an infinite or NaN entry"):
+            finite_numbers("x", np.array([1.0, entry]))

@@ -55,6 +55,15 @@ def positive(name: str, value: object) -> float:
     return number
 
 
+def finite_numbers(name: str, value: object) -> None:
+    """Raise unless ``value`` is a numpy array of real numbers or booleans, all finite."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise ValueError(f"{name} must hold numbers, got {kind}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} must be finite, got an infinite or NaN entry")
+
+
 def finite_tensor(name: str, value: object, axes: tuple[str, ...]) -> None:
     """Raise unless ``value`` is a finite floating-point tensor with one dimension per axis name."""
     if not isinstance(value, Tensor):

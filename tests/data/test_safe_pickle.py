@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from damage import Change, changes, damaged
 from rnnlimits.data.safe_pickle import KINDS, read_arrays
 
 # The run-time type check compiles its checks at the first call, and what runs is watched here.
@@ -322,29 +323,10 @@ PAYLOADS = (
 
 
 @settings(max_examples=300)
-@given(
-    st.integers(0, 5),
-    st.lists(
-        st.tuples(
-            st.integers(0, 10**6),
-            st.sampled_from(["change", "drop", "insert", "payload"]),
-            st.integers(0, 255),
-        ),
-        min_size=1,
-        max_size=6,
-    ),
-)
-def test_damaged_pickles_run_nothing(protocol: int, changes: list[tuple[int, str, int]]) -> None:
-    data = pickle.dumps([COUNTS, MOVES], protocol)
-    for where, what, byte in changes:
-        at = where % len(data)
-        new = {
-            "change": bytes([byte]),
-            "drop": b"",
-            "insert": bytes([byte]) + data[at : at + 1],
-            "payload": PAYLOADS[byte % len(PAYLOADS)] + data[at : at + 1],
-        }[what]
-        data = data[:at] + new + data[at + 1 :]
+@given(st.integers(0, 5), changes("payload"))
+def test_damaged_pickles_run_nothing(protocol: int, made: list[Change]) -> None:
+    whole = pickle.dumps([COUNTS, MOVES], protocol)
+    data = damaged(whole, made, lambda byte: PAYLOADS[byte % len(PAYLOADS)])
     refused = False
     with nothing_runs():
         try:

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from rnnlimits._checks import positive, same_size
-from rnnlimits.data.matlab import finite_numbers
+from rnnlimits._checks import finite_numbers, positive, same_size
 
 MAX_BINS = 2**24
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlimits._checks import finite_numbers
 from rnnlimits.data.mat5 import (
     NUMBERS,
     Damaged,
@@ -161,27 +162,6 @@ def cells(array: Any) -> list[tuple[int, Any]]:
     if isinstance(array, np.ndarray) and array.dtype == object:
         return list(enumerate(array.ravel()))
     return [(0, array)]
-
-
-def finite_numbers(name: str, array: Any) -> None:
-    """Raise a ValueError unless an array holds numbers, all finite.
-
-    Example:
-        >>> finite_numbers("x", np.array(["a"]))
-        Traceback (most recent call last):
-        ...
-        ValueError: x must hold numbers, got <U1
-    """
-    if (
-        not isinstance(array, np.ndarray)
-        or array.dtype.kind not in "biuf"
-    ):
-        kind = getattr(array, "dtype", type(array).__name__)
-        raise ValueError(f"{name} must hold numbers, got {kind}")
-    if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be finite, got an infinite or NaN entry"
-        )
 
 
 def vector(name: str, array: Any) -> NDArray[np.float64]:

@@ -24,11 +24,11 @@ from scipy.optimize import root_scalar
 from scipy.stats import norm
 
 from rnnlimits._checks import (
+    finite_numbers,
     integer_at_least,
     numpy_generator,
     same_size,
 )
-from rnnlimits.data.matlab import finite_numbers
 from rnnlimits.data.recording import Provenance, Recording
 
 PUBLISHED_BINS = 61_339
